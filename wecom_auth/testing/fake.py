@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Condition
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import media
-from .books import Books
-from .endpoints import carries_token, handler_for
-from .faults import Fault, Faults, When
+from .faults import Fault, When
 from .holds import Hold
-from .journal import Call, Journal, Upload, as_line, assert_count
+from .journal import Journal
 from .multipart import Part
-from .replies import error
-from .tokens import EXPIRED_TOKEN, INVALID_TOKEN, OK, Mode, TokenDesk
-from .wire import Answer, DroppedError, Reply, Request, TimedOutError, as_reply
+from .platform import Platform, Route
+from .tokens import EXPIRED_TOKEN, INVALID_TOKEN, Mode, TokenDesk
+from .wire import Answer, Reply, Request
+from .witness import Witness
 
 if TYPE_CHECKING:
     from .mocked import Mocked
@@ -25,13 +22,7 @@ if TYPE_CHECKING:
 HOST = "https://qyapi.weixin.qq.com"
 
 
-@dataclass(frozen=True)
-class _Route:
-    answer: Answer | Callable[[Request], Answer]
-    check_token: bool
-
-
-class FakeWeCom:
+class FakeWeCom(Witness):
     """A WeCom platform in memory: it issues tokens, ends them, and remembers what it was asked.
 
     Any corpid and secret is an app until `app()` declares some; then only those are.
@@ -61,19 +52,14 @@ class FakeWeCom:
         *,
         token_life: float = 7200,
         mode: Mode = "repeat",
-        clock: Callable[[], float] = float,
+        clock: Callable[[], float] = lambda: 0.0,
         remember: int | None = None,
     ) -> None:
         if not token_life > 0:
             raise ValueError(f"token_life is in seconds and must be positive, not {token_life!r}")
-        self._changed = Condition()
-        self._books = Books(
-            self._changed, TokenDesk(token_life, "repeat", clock), Journal(remember)
-        )
-        self._faults = Faults(self._changed)
-        self._holds: list[Hold] = []
-        self._routes: dict[str, _Route] = {}
-        self._serial = 0
+        self._journal = Journal(remember)
+        self._platform = Platform(TokenDesk(token_life, "repeat", clock), self._journal)
+        self._changed = self._platform.changed
         self.mode = mode
 
     # --- apps, tokens, time ---
@@ -81,34 +67,34 @@ class FakeWeCom:
     def app(self, corpid: str, corpsecret: str) -> None:
         """Declares an app; from now on a wrong secret is 40001 and an unknown corpid 40013."""
         with self._changed:
-            self._books.desk.declare((corpid, corpsecret))
+            self._platform.books.desk.declare((corpid, corpsecret))
 
     @property
     def mode(self) -> Mode:
         """`"repeat"` or `"rotate"`; may be changed at any time."""
-        return self._books.desk.mode
+        return self._platform.books.desk.mode
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
         if mode not in ("repeat", "rotate"):
             raise ValueError(f"mode must be 'repeat' or 'rotate', not {mode!r}")
         with self._changed:
-            self._books.desk.mode = mode
+            self._platform.books.desk.mode = mode
 
     @property
     def token_life(self) -> float:
         """Seconds that a token lives which is issued from now on."""
-        return self._books.desk.life
+        return self._platform.books.desk.life
 
     @token_life.setter
     def token_life(self, seconds: float) -> None:
         with self._changed:
-            self._books.desk.life = seconds
+            self._platform.books.desk.life = seconds
 
     def advance(self, seconds: float) -> None:
         """Moves the platform's clock; tokens whose time has come answer 42001."""
         with self._changed:
-            self._books.desk.advance(seconds)
+            self._platform.books.desk.advance(seconds)
 
     def expire(self, corpid: str | None = None, corpsecret: str | None = None) -> int:
         """Ends live tokens as if their time were over: 42001 from now on.
@@ -121,22 +107,22 @@ class FakeWeCom:
             How many tokens ended.
         """
         with self._changed:
-            return self._books.desk.end(EXPIRED_TOKEN, corpid, corpsecret)
+            return self._platform.books.desk.end(EXPIRED_TOKEN, corpid, corpsecret)
 
     def revoke(self, corpid: str | None = None, corpsecret: str | None = None) -> int:
         """Ends live tokens before their time: 40014 from now on.  Arguments as in `expire`."""
         with self._changed:
-            return self._books.desk.end(INVALID_TOKEN, corpid, corpsecret)
+            return self._platform.books.desk.end(INVALID_TOKEN, corpid, corpsecret)
 
     def token(self, corpid: str, corpsecret: str) -> str | None:
         """The app's live token, None if there is none."""
         with self._changed:
-            return self._books.desk.live((corpid, corpsecret))
+            return self._platform.books.desk.live((corpid, corpsecret))
 
     def issue(self, corpid: str, corpsecret: str) -> str:
         """Hands out a token as gettoken does, without a call in the journal."""
         with self._changed:
-            return self._books.desk.issue((corpid, corpsecret))
+            return self._platform.books.desk.issue((corpid, corpsecret))
 
     # --- trouble ---
 
@@ -176,12 +162,12 @@ class FakeWeCom:
         Raises:
             ValueError: there is no such fault, or an argument makes no sense.
         """
-        return self._faults.add(fault, times, path, seconds, when)
+        return self._platform.faults.add(fault, times, path, seconds, when)
 
     def heal(self) -> None:
         """Ends every fault."""
         with self._changed:
-            self._faults.heal()
+            self._platform.faults.heal()
 
     def hold(self, path: str | None = "gettoken", *, when: When = "before") -> Hold:
         """Holds requests inside the platform until released, for races without a sleep.
@@ -192,8 +178,15 @@ class FakeWeCom:
         """
         hold = Hold(self._changed, path, when)
         with self._changed:
-            self._holds = [other for other in self._holds if not other.released] + [hold]
+            holds = [other for other in self._platform.holds if not other.released]
+            self._platform.holds = [*holds, hold]
         return hold
+
+    def let_go(self) -> None:
+        """Ends every fault and every hold: whoever waits inside is answered."""
+        self.heal()
+        for hold in self._platform.holds:
+            hold.release()
 
     # --- answers of the user's own ---
 
@@ -218,100 +211,14 @@ class FakeWeCom:
             >>> fake.route("externalcontact/list", {"errcode": 0, "external_userid": ["wm1"]})
         """
         with self._changed:
-            self._routes[Request("GET", path).path] = _Route(answer, check_token)
+            self._platform.routes[Request("GET", path).path] = Route(answer, check_token)
 
     def add_media(
         self, content: bytes, name: str = "file.bin", content_type: str = "application/octet-stream"
     ) -> str:
         """A file that `media/get` hands out; returns its media_id."""
         part = Part("media", name, content_type, content)
-        return media.keep(self._books, "file", part, self._next()).media_id
-
-    # --- the journal ---
-
-    @property
-    def gettoken_calls(self) -> int:
-        """How many gettoken requests were answered, refused or dropped."""
-        return self._books.journal.gettoken_calls
-
-    @property
-    def rejections(self) -> int:
-        """How many calls were refused for their token (40014, 42001, 41001)."""
-        return self._books.journal.rejections
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """The messages that were delivered, as they were sent."""
-        with self._changed:
-            return [message.body for message in self._books.journal.messages]
-
-    @property
-    def uploads(self) -> list[Upload]:
-        """The files that were accepted."""
-        with self._changed:
-            return list(self._books.journal.uploads)
-
-    @property
-    def journal(self) -> list[Call]:
-        """Every request in the order of its answer."""
-        with self._changed:
-            return list(self._books.journal.calls)
-
-    def reset_journal(self) -> None:
-        """Forgets what arrived; tokens, faults and routes stay."""
-        with self._changed:
-            self._books.journal.clear()
-
-    def assert_delivered(
-        self,
-        msgtype: str | None = None,
-        *,
-        times: int | None = None,
-        path: str | None = None,
-        **fields: Any,
-    ) -> None:
-        """Fails unless such a message was delivered.
-
-        Args:
-            msgtype: `text`, `markdown`, …; None for any.
-            times: exactly how often; None for at least once.
-            path: the path it came by, for example `webhook/send`.
-            **fields: what its body must hold, for example `touser="alice"`.
-
-        Raises:
-            AssertionError: with what was delivered instead, and the last calls.
-        """
-        __tracebackhide__ = True
-        wanted = {**({} if msgtype is None else {"msgtype": msgtype}), **fields}
-        with self._changed:
-            journal = self._books.journal
-            found = len(journal.delivered(path, wanted))
-            entries = [f"{m.path} {as_line(m.body)}" for m in journal.messages]
-            story = journal.story()
-        what = f"a message {as_line(wanted)}{f' by {path}' if path else ''} to be delivered"
-        assert_count(what, found, times, entries, story)
-
-    def assert_uploaded(
-        self, name: str | None = None, *, times: int | None = None, sha256: str | None = None
-    ) -> None:
-        """Fails unless such a file was accepted.
-
-        Args:
-            name: its file name; None for any.
-            times: exactly how often; None for at least once.
-            sha256: the hex digest of its content.
-
-        Raises:
-            AssertionError: with what was accepted instead, and the last calls.
-        """
-        __tracebackhide__ = True
-        with self._changed:
-            journal = self._books.journal
-            found = len(journal.uploaded(name, sha256))
-            entries = [f"{u.name!r} {u.size} bytes, sha256 {u.sha256}" for u in journal.uploads]
-            story = journal.story()
-        what = f"a file {name or ''} {sha256 or ''}".rstrip() + " to be uploaded"
-        assert_count(what, found, times, entries, story)
+        return media.keep(self._platform.books, "file", part, self._platform.next_serial()).media_id
 
     # --- fronts ---
 
@@ -354,58 +261,9 @@ class FakeWeCom:
             DroppedError: the connection is to be broken.
             TimedOutError: the request's patience is at an end.
         """
-        serial = self._next()
-        corpid = self._owner(request)
-        try:
-            for hold in self._holds:
-                hold.keep(request, "before")
-            reply = self._with_faults(request, serial)
-        except (DroppedError, TimedOutError):
-            self._note(request, corpid, None, 0)
-            raise
-        self._note(request, corpid, reply.errcode, reply.status)
-        for hold in self._holds:
-            hold.keep(request, "after")
-        return reply
+        return self._platform.handle(request)
 
     def wake(self) -> None:
         """A front is closing: whoever waits inside looks again whether its caller has left."""
         with self._changed:
             self._changed.notify_all()
-
-    def _next(self) -> int:
-        with self._changed:
-            self._serial += 1
-            return self._serial
-
-    def _owner(self, request: Request) -> str | None:
-        with self._changed:
-            return self._books.desk.owner(request.params.get("access_token"))
-
-    def _note(self, request: Request, corpid: str | None, code: int | None, status: int) -> None:
-        with self._changed:
-            self._books.journal.add(request, errcode=code, status=status, corpid=corpid)
-
-    def _with_faults(self, request: Request, serial: int) -> Reply:
-        with self._changed:
-            faults = self._faults.take(request.path, carries_token(request.path))
-
-        def answer(depth: int = 0) -> Reply:
-            if depth == len(faults):
-                return self._answer(request, serial)
-            return faults[depth].apply(request, lambda: answer(depth + 1))
-
-        return answer()
-
-    def _answer(self, request: Request, serial: int) -> Reply:
-        with self._changed:
-            route = self._routes.get(request.path)
-            checked = carries_token(request.path) and (route is None or route.check_token)
-            token = request.params.get("access_token")
-            code = self._books.desk.check(token) if checked else OK
-        if code:
-            return error(code, serial, request.path)
-        if route is None:
-            return handler_for(request.path)(self._books, request, serial)
-        answer = route.answer(request) if callable(route.answer) else route.answer
-        return as_reply(answer, serial)

@@ -148,7 +148,7 @@ class Faults:
 
 
 def _check(kind: str | int, times: int | None, seconds: float, when: When) -> None:
-    if isinstance(kind, str) and kind not in NAMES:
+    if not isinstance(kind, int) and kind not in NAMES:
         raise ValueError(f"no fault {kind!r}; there are {', '.join(NAMES)}, or any errcode as int")
     if times is not None and times < 1:
         raise ValueError(f"times must be 1 or more, or None for until told otherwise: {times!r}")

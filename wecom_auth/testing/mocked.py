@@ -1,0 +1,205 @@
+"""The fake platform inside the process, through `responses`.
+
+Every `responses` mock that is active answers for the platform while `fake.mocked()` is entered,
+the user's own included: their rules are asked first, wherever the two are nested.  That is why
+the registries' `find` is wrapped, and not one rule added to one mock.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from http.client import RemoteDisconnected
+from threading import Event, Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ProtocolError
+
+from .wire import DroppedError, Request, TimedOutError
+
+try:
+    import responses
+    from responses import registries
+except ImportError:
+    raise ImportError(
+        "fake.mocked() needs the package `responses`: pip install 'wecom-auth[testing]'. "
+        "fake.serve() works without it."
+    ) from None
+
+if TYPE_CHECKING:
+    from .fake import FakeWeCom
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_lock = Lock()
+_entered: list[Mocked] = []
+_finds: dict[type[registries.FirstMatchRegistry], Callable[..., Any]] = {}
+
+
+class Mocked:
+    """The platform in this process: a context manager, and a decorator for sync and async tests.
+
+    On the way in and out `wecom_auth.testing.reset()` drops every cached token and failure and
+    waits for running refreshes, while the platform still answers: none reaches a real host.
+    """
+
+    def __init__(self, fake: FakeWeCom, base_url: str) -> None:
+        self._fake = fake
+        self._base_url = base_url
+        self._base = _place(base_url)
+        self._closing = Event()
+        self._rule = responses.CallbackResponse("GET", base_url, self._answer, content_type=None)
+        self._mock: responses.RequestsMock | None = None
+
+    def __enter__(self) -> FakeWeCom:
+        self._closing.clear()
+        _enter(self)
+        if HTTPAdapter.send.__module__ != responses.__name__:
+            self._mock = _catch_all()
+            self._mock.start()
+        _reset()
+        return self._fake
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._fake.wake()
+        try:
+            _reset()
+        finally:
+            if self._mock is not None:
+                self._mock.stop()
+                self._mock = None
+            _leave(self)
+
+    def __call__(self, function: _F) -> _F:
+        fake, base_url = self._fake, self._base_url
+
+        @functools.wraps(function)
+        def test(*args: Any, **kwargs: Any) -> Any:
+            with Mocked(fake, base_url):
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        async def async_test(*args: Any, **kwargs: Any) -> Any:
+            with Mocked(fake, base_url):
+                return await function(*args, **kwargs)
+
+        chosen = async_test if inspect.iscoroutinefunction(function) else test
+        return cast(_F, chosen)
+
+    def owns(self, url: str) -> bool:
+        """Whether the URL is on this platform."""
+        origin, path = _place(url)
+        mine, prefix = self._base
+        return origin == mine and path.startswith(prefix)
+
+    def _answer(self, prepared: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        self._forget_calls()
+        request = self._request(prepared)
+        try:
+            reply = self._fake.handle(request)
+        except DroppedError:
+            gone = RemoteDisconnected("Remote end closed connection without response")
+            broken = ProtocolError("Connection aborted.", gone)
+            raise requests.ConnectionError(broken, request=prepared) from None
+        except TimedOutError:
+            text = f"Read timed out. (read timeout={request.patience})"
+            raise requests.ReadTimeout(text, request=prepared) from None
+        headers = requests.structures.CaseInsensitiveDict(reply.headers)
+        if headers.pop("Transfer-Encoding", None) is None:
+            headers.setdefault("Content-Length", str(len(reply.body)))
+        return reply.status, dict(headers), reply.body
+
+    def _request(self, prepared: requests.PreparedRequest) -> Request:
+        options: dict[str, Any] = getattr(prepared, "req_kwargs", {})
+        return Request(
+            prepared.method or "GET",
+            prepared.path_url,
+            dict(prepared.headers),
+            _bytes(prepared.body),
+            patience=_patience(options.get("timeout")),
+            left=self._closing.is_set,
+        )
+
+    def _forget_calls(self) -> None:
+        """The fake has a journal; a second one here would keep every answer for good."""
+        self._rule.calls.reset()
+        if self._mock is not None:
+            self._mock.calls.reset()
+
+
+def _reset() -> None:
+    from ..source import reset
+
+    reset()
+
+
+def _catch_all() -> responses.RequestsMock:
+    """A mock that has no rules: what is not the platform's goes where it went before."""
+    mock = responses.RequestsMock(
+        assert_all_requests_are_fired=False, real_adapter_send=HTTPAdapter.send
+    )
+    mock.add_passthru("http")
+    return mock
+
+
+def _enter(mocked: Mocked) -> None:
+    with _lock:
+        _entered.append(mocked)
+        if _finds:
+            return
+        for registry in (registries.FirstMatchRegistry, registries.OrderedRegistry):
+            _finds[registry] = registry.find
+            registry.find = _asking_fakes(registry.find)  # type: ignore[method-assign]
+
+
+def _leave(mocked: Mocked) -> None:
+    with _lock:
+        _entered.remove(mocked)
+        if _entered:
+            return
+        for registry, find in _finds.items():
+            registry.find = find  # type: ignore[method-assign]
+        _finds.clear()
+
+
+def _asking_fakes(find: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(find)
+    def finding(registry: registries.FirstMatchRegistry, request: requests.PreparedRequest) -> Any:
+        fake = next((m for m in reversed(_entered) if m.owns(str(request.url))), None)
+        if fake is None or any(rule.matches(request)[0] for rule in registry.registered):
+            return find(registry, request)
+        return fake._rule, []
+
+    return finding
+
+
+def _place(url: str) -> tuple[tuple[str, str | None, int | None], str]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return (parts.scheme, parts.hostname, port), parts.path.rstrip("/") + "/"
+
+
+def _patience(timeout: Any) -> float | None:
+    """The read timeout out of what `requests` takes: a number, a pair, urllib3's, or None."""
+    read = timeout[1] if isinstance(timeout, tuple) else timeout
+    seconds = getattr(read, "read_timeout", read)
+    return seconds if isinstance(seconds, int | float) else None
+
+
+def _bytes(body: Any) -> bytes:
+    """The body as it would go over the wire; an iterator is used up by it, as in reality."""
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    return bytes(body) if isinstance(body, bytes | bytearray) else b"".join(body)
