@@ -1,0 +1,170 @@
+"""The session adapter: it authorises what a session sends, around the adapter it has."""
+
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from . import query
+from .auth import is_authorised
+from .credentials import Credential
+from .endpoints import mounts
+from .redaction import hide_token, twin, visible_request
+from .replay import call_limit, replay, send_clean
+from .source import TokenSource, as_source
+
+
+class WeComAdapter(BaseAdapter):
+    """A transport adapter that puts a valid `access_token` into the calls it sends.
+
+    Mount it yourself, or let `attach` do that. The token is not to be seen in the response, in
+    its request, or in a connection error.
+
+    Args:
+        source: a `TokenSource`, or a credential.
+        inner: the adapter that sends; an `HTTPAdapter` of its own if none is given.
+
+    Raises:
+        TypeError: for anything else.
+
+    Example:
+        >>> session = requests.Session()
+        >>> session.mount("https://qyapi.weixin.qq.com/", WeComAdapter(app))  # doctest: +SKIP
+    """
+
+    def __init__(self, source: TokenSource | Credential, inner: BaseAdapter | None = None) -> None:
+        super().__init__()
+        if inner is not None and not isinstance(inner, BaseAdapter):
+            raise TypeError(f"inner must be a requests adapter, not {type(inner).__name__}")
+        self.source = as_source(source)
+        self._inner = inner or HTTPAdapter()
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send the request, with a token if it is a WeCom call; once more if that is rejected.
+
+        Raises:
+            CredentialError, TokenUnavailable: no token could be had.
+            requests.RequestException: as the inner adapter raises it, without the token.
+        """
+        inner, url = self._inner_for(request), request.url or ""
+        options: dict[str, Any] = {
+            "stream": stream,
+            "timeout": timeout,
+            "verify": verify,
+            "cert": cert,
+            "proxies": proxies,
+        }
+        if is_authorised(request):
+            visible = visible_request(request, self.source.credential.parameter)
+            return send_clean(inner, request, visible, options)
+        if not self.source.credential.covers(url):
+            return inner.send(request, **options)
+        return self._send_authorised(inner, request, options)
+
+    def _send_authorised(
+        self, inner: BaseAdapter, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        source, name = self.source, self.source.credential.parameter
+        visible = visible_request(request, name)
+        if visible is not request and any(query.find(request.url or "", name)):
+            source.warn_of_foreign_token()
+        limit, via = call_limit(options["timeout"]), partial(_send_exchange, inner, options)
+        token = source.get(limit, via=via).value
+        outgoing = twin(visible, query.put(visible.url or "", name, token))
+
+        def send(request: requests.PreparedRequest) -> requests.Response:
+            return send_clean(inner, request, visible, options)
+
+        stream = options["stream"]
+        first = send(outgoing)
+        response = replay(
+            source, first, outgoing, token, send, stream=stream, timeout=limit, via=via
+        )
+        response.connection = self  # type: ignore[assignment]
+        return hide_token(response, visible, name)
+
+    def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
+        return self._inner
+
+    def close(self) -> None:
+        """Close the inner adapter."""
+        self._inner.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source!r})"
+
+
+class _SessionAdapter(WeComAdapter):
+    """Sends through what the session would use without it, so a later `mount` still counts."""
+
+    def __init__(self, source: TokenSource, adapters: MutableMapping[str, BaseAdapter]) -> None:
+        super().__init__(source)
+        self._adapters = adapters
+
+    def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
+        url = (request.url or "").lower()
+        for prefix, adapter in self._adapters.items():  # requests keeps the longest first
+            if not isinstance(adapter, WeComAdapter) and url.startswith(prefix.lower()):
+                return adapter
+        return self._inner
+
+
+def attach(
+    session: requests.Session, source: TokenSource | Credential, *, store: object = None
+) -> requests.Session:
+    """Let this session authorise its WeCom calls; everything else of it stays as it is.
+
+    The adapter that the session has for the credential's base URL goes on sending, with its
+    pool, retries, TLS context and proxies, and it sends gettoken as well. Attaching the same
+    credential again does nothing.
+
+    Args:
+        session: any `requests.Session`.
+        source: a `TokenSource`, or a credential.
+        store: with a credential: a store that processes share, or its URL.
+
+    Returns:
+        The session.
+
+    Raises:
+        TypeError, ValueError: for what is no session, source or store, and where the session
+            carries another credential's tokens to the same base URL already.
+
+    Example:
+        >>> session = attach(requests.Session(), AppCredential.from_env())  # doctest: +SKIP
+    """
+    if not isinstance(session, requests.Session):
+        raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
+    source = as_source(source, store)
+    ours = mounts(source.credential.base_url)
+    wrapped = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
+    for adapter in wrapped.values():
+        if isinstance(adapter, WeComAdapter) and adapter.source.credential != source.credential:
+            raise ValueError(
+                "this session carries another credential's tokens to"
+                f" {source.credential.base_url}: use one session for each credential, or"
+                " auth=WeComAuth(...) for each request"
+            )
+    found = _SessionAdapter(source, session.adapters)
+    for prefix in [*ours, *wrapped]:
+        inner = wrapped.get(prefix)
+        if not isinstance(inner, WeComAdapter):
+            session.mount(prefix, found if inner is None else WeComAdapter(source, inner))
+    return session
+
+
+def _send_exchange(
+    inner: BaseAdapter, options: Mapping[str, Any], request: requests.Request, limit: float
+) -> requests.Response:
+    """Send a gettoken the way the call goes that needs it."""
+    return inner.send(request.prepare(), **{**options, "stream": True, "timeout": limit})

@@ -1,0 +1,209 @@
+"""Reading one answer: its errcode, and whether it says that the token was rejected.
+
+An answer is read no further than it must be. The `Error-Code` header decides where there is
+one; a file is never an error, whatever it contains; a body is looked at only while it is as
+small as a rejection is, in decoded bytes; and only the top level of the JSON counts, because
+`externalcontact/transfer_customer` answers errcode 0 around errcodes per item.
+"""
+
+import json
+from collections.abc import Collection
+from io import BytesIO
+from typing import Any, cast
+
+import requests
+import urllib3
+
+from . import redaction
+from .errors import APIError, describe
+
+LIMIT = 8192
+"""Bytes. A rejection has about 200; anything larger than this is data."""
+
+
+def rejection(
+    response: requests.Response, codes: Collection[int], *, stream: bool = False
+) -> int | None:
+    """The errcode by which this answer rejects its token, or None.
+
+    Args:
+        response: the answer; a body that is looked at stays readable from its start.
+        codes: the errcodes that reject this kind of token.
+        stream: whether the caller asked to stream the body; then only JSON is looked at.
+    """
+    code = _header_code(response)
+    if code is not None and code not in codes:
+        return None
+    if response.status_code != 200:
+        return None
+    body = _small_body(response, stream)
+    if body is None:
+        return None
+    if code is None:
+        code = _body_code(body, codes)
+    return None if code is None or _is_file(response) else code
+
+
+def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Response:
+    """The twin of `raise_for_status`: raises for any non-zero errcode, else gives the response.
+
+    Args:
+        response: the answer to a WeCom call. A file, a body that is not JSON, and JSON without
+            a top-level errcode pass.
+        kwargs: what requests hands to a response hook.
+
+    Raises:
+        APIError: with `errcode`, `errmsg`, `advice`, `help_url` and the `response`.
+
+    Example:
+        >>> session.hooks["response"].append(raise_for_errcode)  # doctest: +SKIP
+        >>> raise_for_errcode(session.get(url)).json()  # doctest: +SKIP
+    """
+    if _header_code(response) == 0 or _is_file(response):
+        return response
+    stream = kwargs.get("stream", True) and not _consumed(response)
+    answer = parse(_small_body(response, stream) if stream else response.content)
+    code = errcode_of(answer)
+    if not code:
+        return response
+    visible = redaction.visible_request(response.request, "access_token")
+    errmsg = redaction.redact(str(answer.get("errmsg", "")))
+    what = f"{visible.method} {visible.path_url.partition('?')[0]}"
+    raise APIError(
+        describe(what, code, errmsg),
+        errcode=code,
+        errmsg=errmsg,
+        response=redaction.hide_token(response, visible, "access_token"),
+    )
+
+
+def parse(body: bytes | None) -> dict[str, Any]:
+    """A JSON object from bytes that anybody may have sent; empty where it is none."""
+    if not body:
+        return {}
+    try:
+        answer = json.loads(body.decode(json.detect_encoding(body), "replace"))
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def errcode_of(answer: Any) -> int | None:
+    """The top-level errcode of a parsed answer, or None where there is no whole number."""
+    code = answer.get("errcode")
+    return code if type(code) is int else None
+
+
+def _header_code(response: requests.Response) -> int | None:
+    text = response.headers.get("Error-Code")
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _is_file(response: requests.Response) -> bool:
+    return "Content-Disposition" in response.headers
+
+
+def _consumed(response: requests.Response) -> bool:
+    return bool(getattr(response, "_content_consumed", True))
+
+
+def _body_code(body: bytes, codes: Collection[int]) -> int | None:
+    # Most answers are told apart without parsing: a code that is there stands in the text.
+    if not any(b"%d" % code in body for code in codes):
+        return None
+    code = errcode_of(parse(body))
+    return code if code in codes else None
+
+
+def _small_body(response: requests.Response, stream: bool) -> bytes | None:
+    if stream and not _consumed(response):
+        return _peek(response) if _worth_peeking(response) else None
+    body = response.content
+    return body if body and len(body) <= LIMIT else None
+
+
+def _worth_peeking(response: requests.Response) -> bool:
+    headers = response.headers
+    if _is_file(response) or "json" not in headers.get("Content-Type", "").lower():
+        return False
+    length = headers.get("Content-Length", "")
+    return "Content-Encoding" in headers or not length.isdecimal() or int(length) <= LIMIT
+
+
+def _peek(response: requests.Response) -> bytes | None:
+    """The decoded body of a stream if it is small; whatever was read is given back."""
+    raw = response.raw
+    if not isinstance(raw, urllib3.HTTPResponse):
+        return None
+    given_back = _GivenBack(raw)
+    response.raw = urllib3.HTTPResponse(
+        body=cast(Any, given_back),
+        headers=raw.headers,
+        status=raw.status,
+        version=raw.version,
+        reason=raw.reason,
+        preload_content=False,
+        original_response=getattr(raw, "_original_response", None),
+        enforce_content_length=False,
+    )
+    if len(given_back.head) > LIMIT or given_back.error is not None:
+        return None
+    return _decode(given_back.head, raw.headers.get("Content-Encoding"))
+
+
+def _decode(head: bytes, encoding: str | None) -> bytes | None:
+    if not encoding:
+        return head
+    reader = urllib3.HTTPResponse(
+        BytesIO(head), {"Content-Encoding": encoding}, preload_content=False
+    )
+    try:
+        body = reader.read(LIMIT + 1, decode_content=True)
+    except urllib3.exceptions.HTTPError:
+        return None
+    return body if len(body) <= LIMIT else None
+
+
+class _GivenBack:
+    """A file that first gives back what was peeked at, still encoded, and then the rest.
+
+    A failure met while peeking is kept for the reader whose body it cuts short.
+    """
+
+    def __init__(self, raw: urllib3.HTTPResponse) -> None:
+        self._raw = raw
+        self.error: Exception | None = None
+        self.head = b""
+        try:
+            while len(self.head) <= LIMIT and (more := self._rest(LIMIT + 1 - len(self.head))):
+                self.head += more
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self.error = error
+        self._unread = BytesIO(self.head)
+
+    def read(self, amount: int | None = None) -> bytes:
+        given = self._unread.read(amount)
+        if amount is not None and len(given) == amount:
+            return given
+        if self.error is not None:
+            if given:
+                return given
+            raise self.error
+        return given + self._rest(None if amount is None else amount - len(given))
+
+    def _rest(self, amount: int | None) -> bytes:
+        return self._raw.read(amount, decode_content=False)
+
+    @property
+    def closed(self) -> bool:
+        return self._raw.closed and self._unread.tell() == len(self.head)
+
+    def close(self) -> None:
+        self._unread.seek(0, 2)
+        self._raw.close()
+        self._raw.release_conn()

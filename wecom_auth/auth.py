@@ -1,0 +1,123 @@
+"""The auth class: one call, or a session's `auth`."""
+
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+from requests.auth import AuthBase
+
+from . import query
+from .credentials import Credential
+from .redaction import hide_token, twin
+from .replay import replay, send_clean
+from .source import TokenSource, as_source
+
+_SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
+
+
+class WeComAuth(AuthBase):
+    """Authorises WeCom calls: `requests.get(url, auth=WeComAuth(app))`, or `session.auth = …`.
+
+    Calls to other hosts, webhooks and token endpoints pass untouched. A rejected token is
+    replaced and the call is made again, once. Where a connection fails, requests itself raises
+    the error, with the token in its text and its `request.url`; `attach` hides it there as well.
+
+    Args:
+        source: a `TokenSource`, or a credential.
+
+    Raises:
+        TypeError: for anything else.
+
+    Example:
+        >>> requests.get(url, auth=WeComAuth(app)).json()  # doctest: +SKIP
+    """
+
+    def __init__(self, source: TokenSource | Credential) -> None:
+        self.source = as_source(source)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token in; requests calls this when it prepares the request."""
+        credential, url = self.source.credential, request.url or ""
+        if not credential.covers(url):
+            return request
+        if any(query.find(url, credential.parameter)):
+            self.source.warn_of_foreign_token()
+        request.url = query.put(url, credential.parameter, self.source.get().value)
+        request.hooks["response"] = [*request.hooks["response"], _Answered(self.source)]
+        return request
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WeComAuth):
+            return NotImplemented
+        return self.source == other.source
+
+    def __hash__(self) -> int:
+        return hash(self.source)
+
+    def __repr__(self) -> str:
+        return f"WeComAuth({self.source!r})"
+
+
+def is_authorised(request: requests.PreparedRequest) -> bool:
+    """Whether a `WeComAuth` looks after this request."""
+    hooks: Any = request.hooks and request.hooks.get("response")
+    return any(isinstance(hook, _Answered) for hook in hooks or ())
+
+
+class _Answered:
+    """The response hook: replays what was rejected, and hides the token.
+
+    What it knows of a request is in the request: it rides along on redirects, runs in whatever
+    thread sends, and runs twice under requests-cache.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+
+    def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
+        request, credential = response.request, self._source.credential
+        url = request.url or ""
+        sent = query.find(url, credential.parameter)
+        visible = self._visible(request)
+        if sent and credential.covers(url):  # not where a redirect has led to another host
+            response = self._replay(response, request, visible, sent[-1], options)
+        hide_token(response, visible, credential.parameter)
+        if response.is_redirect:
+            self._authorise_redirect(response, url)
+        return response
+
+    def _replay(
+        self,
+        response: requests.Response,
+        request: requests.PreparedRequest,
+        visible: requests.PreparedRequest,
+        sent: str,
+        options: dict[str, Any],
+    ) -> requests.Response:
+        connection = getattr(response, "connection", None)
+        if connection is None:  # an answer out of a cache
+            return response
+        known = {name: options[name] for name in _SEND_OPTIONS if name in options}
+
+        def send(again: requests.PreparedRequest) -> requests.Response:
+            return send_clean(connection, again, visible, known)
+
+        stream = bool(options.get("stream"))
+        return replay(self._source, response, request, sent, send, stream=stream)
+
+    def _visible(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request without the token and, so that a pickle holds no secret, without us."""
+        visible = twin(request, query.drop(request.url or "", self._source.credential.parameter))
+        others = [hook for hook in request.hooks["response"] if not isinstance(hook, _Answered)]
+        visible.hooks = {**request.hooks, "response": others}
+        return visible
+
+    def _authorise_redirect(self, response: requests.Response, url: str) -> None:
+        """A redirect within the platform gets a token, to anywhere else it loses what it echoes."""
+        target = urljoin(url, response.headers["Location"])
+        credential = self._source.credential
+        if credential.covers(target):
+            token = self._source.get().value
+            response.headers["Location"] = query.put(target, credential.parameter, token)

@@ -1,0 +1,98 @@
+"""One HTTP exchange: gettoken, and what its answer means."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import requests
+
+from . import errors
+from .answers import LIMIT, errcode_of, parse
+from .errors import CredentialError, TokenConnectionError, TokenTimeout, TokenUnavailable
+from .redaction import redact
+
+TOKEN_LIFE = 7200.0
+"""Seconds; the life of every token the platform documents."""
+
+Send = Callable[[requests.Request, float], requests.Response]
+"""How an exchange is sent: the request, and the seconds that it may take."""
+
+
+class Grant(NamedTuple):
+    """What an exchange brought: the token, and the seconds that it lives."""
+
+    value: str
+    life: float
+
+
+def exchange(request: requests.Request, send: Send, limit: float, secret: str) -> Grant:
+    """Send one gettoken and read its answer.
+
+    Args:
+        request: the gettoken call.
+        send: sends it.
+        limit: seconds for all of it, a server that drips its answer included.
+        secret: kept out of every error.
+
+    Raises:
+        CredentialError: the platform refuses the credential; asking again never helps.
+        TokenUnavailable: no token now.
+    """
+    deadline = time.monotonic() + limit
+    try:
+        response = send(request, limit)
+        status, body = response.status_code, _read(response, deadline)
+        failure = None
+    except requests.RequestException as error:
+        failure = _network_failure(error, secret)
+    except OSError as error:  # a CA bundle that is not there
+        failure = TokenUnavailable(redact(f"gettoken could not be sent: {error}", secret))
+    if failure is not None:
+        raise failure  # out here, where the error with the secret in its URL is no context
+    return _grant(status, parse(body), secret)
+
+
+def seconds(stated: object, default: float) -> float:
+    """A life in seconds; one that makes no sense counts as not stated, one too long is cut."""
+    try:
+        life = float(stated)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return min(life, TOKEN_LIFE) if life > 0 else default
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """A small body, byte by byte: a slow server is given up at the deadline, not after a block."""
+    body = bytearray()
+    with response:
+        for byte in response.iter_content(1):
+            body += byte
+            if len(body) > LIMIT:
+                break
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout("the answer did not end in time")
+    return bytes(body)
+
+
+def _network_failure(error: requests.RequestException, secret: str) -> TokenUnavailable:
+    text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
+    if isinstance(error, requests.Timeout):
+        return TokenTimeout(text)
+    if isinstance(error, requests.ConnectionError):
+        return TokenConnectionError(text)
+    return TokenUnavailable(text)
+
+
+def _grant(status: int, answer: Mapping[str, Any], secret: str) -> Grant:
+    code, value = errcode_of(answer), answer.get("access_token")
+    if not code and isinstance(value, str) and value.strip():  # old answers have no errcode
+        return Grant(value.strip(), seconds(answer.get("expires_in"), TOKEN_LIFE))
+    if not code:
+        raise TokenUnavailable(
+            f"gettoken: HTTP {status}, and no token in the answer: is base_url the platform,"
+            " or a proxy that passes its answers on?"
+        )
+    errmsg = redact(str(answer.get("errmsg", "")), secret)
+    passing = code in errors.TRANSIENT or code == errors.RATE_LIMITED
+    kind = TokenUnavailable if passing else CredentialError
+    raise kind(errors.describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)

@@ -1,0 +1,233 @@
+"""One fetch at a time: who leads it, who waits for it, and what it brings.
+
+The leader fetches outside any lock. The others share its result or its failure, each within its
+own time limit; a leader that does not come back is taken over.
+"""
+
+import asyncio
+import copy
+import time
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from threading import Thread
+from weakref import WeakSet
+
+import tenacity
+
+from .errors import RATE_LIMITED, CredentialError, TokenTimeout, TokenUnavailable, WeComError
+from .exchange import Grant, Send
+from .redaction import redact
+from .state import LIMIT, Flight, State, log
+from .tokens import Token, issue
+
+GRACE = 1.0
+"""Seconds past its limit after which a leader counts as gone."""
+
+TRIES = 3
+
+threads: "WeakSet[Thread]" = WeakSet()
+
+_TOO_LITTLE = 0.05
+
+
+def join(state: State, limit: float, send: Send, *, force: bool = False) -> Token:
+    """A token within so many seconds: by leading the fetch or waiting for the one under way.
+
+    With `force` the token that is there does not count.
+    """
+    deadline = time.monotonic() + limit
+    while True:
+        flight, leads = board(state, deadline - time.monotonic(), force)
+        if isinstance(flight, Token):
+            return flight
+        outcome = lead(state, flight, send) if leads else _wait(state, flight, deadline)
+        token = _token_of(outcome)
+        if token is not None:
+            return token
+        _stop_at(deadline, limit)
+
+
+async def join_async(state: State, limit: float, send: Send) -> Token:
+    """The same for a coroutine: the fetch runs in a thread, and the event loop never waits."""
+    deadline = time.monotonic() + limit
+    while True:
+        flight, leads = board(state, LIMIT, force=False)
+        if isinstance(flight, Token):
+            return flight
+        if leads and not start_thread(lead, state, flight, send):
+            lead(state, flight, send)
+        outcome = None
+        try:
+            waiting = asyncio.shield(asyncio.wrap_future(flight.outcome))
+            outcome = await asyncio.wait_for(waiting, _patience(flight, deadline))
+        except TimeoutError:
+            _give_up_if_overdue(state, flight)
+        token = _token_of(outcome)
+        if token is not None:
+            return token
+        _stop_at(deadline, limit)
+
+
+def refresh_behind(state: State, send: Send) -> None:
+    """Fetch a new token in a daemon thread, unless that is under way or was put off."""
+    with state.memory.lock:
+        if state.flight is not None or state.memory.monotonic() < state.retry_at:
+            return
+        flight = state.flight = Flight(LIMIT)
+    if not start_thread(lead, state, flight, send):
+        state.put_off(1.0)  # the old token serves on; past hard a caller fetches
+        _land(state, flight, None)
+
+
+def board(state: State, limit: float, force: bool) -> tuple[Flight | Token, bool]:
+    """A token that has come meanwhile, or the flight to take and whether to lead it."""
+    with state.memory.lock:
+        token = None if force else state.current()
+        if token is not None:
+            return token, False
+        if state.flight is not None:
+            state.count("waits")
+            return state.flight, False
+        state.flight = Flight(limit)
+        return state.flight, True
+
+
+def lead(state: State, flight: Flight, send: Send) -> Token | WeComError:
+    """Fetch, and tell everybody who waits; whatever happens, the flight ends."""
+    outcome: Token | WeComError
+    shared: Token | WeComError | None = None
+    try:
+        outcome = shared = state.publish(flight, fetch(state, flight, send))
+    except WeComError as error:
+        outcome = shared = error
+        if flight.shortened and isinstance(error, TokenTimeout):
+            shared = None  # the leader had little time; those with more try again
+    except Exception as error:
+        text = redact(f"{type(error).__name__}: {error}")
+        outcome = shared = TokenUnavailable(f"no token could be fetched: {text}")
+    finally:
+        if isinstance(shared, WeComError) and state.current() is not None:
+            state.put_off(1.0)
+            state.warn("refresh", f"the token was not refreshed, the old one serves on: {shared}")
+        _land(state, flight, shared)
+    return outcome
+
+
+def start_thread(target: Callable[..., object], *args: object) -> bool:
+    """Run this in a daemon thread, which delays no exit; False where there are no threads."""
+    thread = Thread(target=target, args=args, name="wecom-auth-refresh", daemon=True)
+    threads.add(thread)
+    try:
+        thread.start()
+    except RuntimeError:
+        threads.discard(thread)
+        return False
+    return True
+
+
+def fetch(state: State, flight: Flight, send: Send) -> Token:
+    """A token from the store, else from the platform, else the last one."""
+    state.raise_remembered()
+    _, token = _adopt(state)
+    if token is not None:
+        return token
+    if not state.may_fetch():
+        return state.serve_last()
+    with state.shelf.lock(flight.remaining * 0.8):
+        seen, token = _adopt(state)
+        return token or _exchange(state, flight, send, seen)
+
+
+def _adopt(state: State) -> tuple[str | None, Token | None]:
+    """What the store holds, and the token in it if that is better than ours."""
+    if not state.shelf:
+        return None, None
+    now, wall = state.memory.monotonic(), state.memory.wall()
+    seen, token = state.shelf.read(now, wall)
+    if token is not None and token.value not in state.rejected:
+        ours = state.current()
+        newer = ours is None or (token.value != ours.value and token.age(now, wall) < token._soft)
+        if newer:
+            return seen, token
+    if (failure := state.shelf.failure(wall)) is not None:
+        raise failure
+    return seen, None
+
+
+def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Token:
+    for _ in range(2):
+        rejections = state.rejections
+        now, wall = state.memory.monotonic(), state.memory.wall()
+        grant = _try(state, flight, send)
+        if not state.rejected_since(grant.value, rejections):
+            break
+    state.shelf.put(seen, grant, wall, state.rejected)
+    log.info("%s: token fetched, valid for %d s", state.credential, grant.life)
+    return issue(grant, now, wall)
+
+
+def _try(state: State, flight: Flight, send: Send) -> Grant:
+    """One gettoken; up to three where the platform is busy or not reached and there is time."""
+
+    def once() -> Grant:
+        state.count("fetches")
+        return state.credential.obtain(send, flight.remaining)
+
+    tries = tenacity.Retrying(
+        stop=lambda retry: (
+            retry.attempt_number >= TRIES or retry.upcoming_sleep >= flight.remaining
+        ),
+        wait=tenacity.wait_exponential_jitter(initial=0.1, max=1.0, jitter=0.2),
+        retry=tenacity.retry_if_exception(_may_pass),
+        reraise=True,
+    )
+    try:
+        return tries(once)
+    except WeComError as error:
+        state.count("failures")
+        if isinstance(error, CredentialError) or error.errcode == RATE_LIMITED:
+            state.remember(error)
+        raise
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, TokenUnavailable) and error.errcode != RATE_LIMITED
+
+
+def _land(state: State, flight: Flight, outcome: Token | WeComError | None) -> None:
+    _leave(state, flight)
+    flight.outcome.set_result(outcome)
+
+
+def _leave(state: State, flight: Flight) -> None:
+    with state.memory.lock:
+        if state.flight is flight:
+            state.flight = None
+
+
+def _wait(state: State, flight: Flight, deadline: float) -> Token | WeComError | None:
+    try:
+        return flight.outcome.result(_patience(flight, deadline))
+    except FutureTimeout:
+        _give_up_if_overdue(state, flight)
+        return None
+
+
+def _patience(flight: Flight, deadline: float) -> float:
+    return max(0.0, min(deadline, flight.deadline + GRACE) - time.monotonic())
+
+
+def _give_up_if_overdue(state: State, flight: Flight) -> None:
+    if time.monotonic() >= flight.deadline + GRACE:
+        _leave(state, flight)
+
+
+def _token_of(outcome: Token | WeComError | None) -> Token | None:
+    if isinstance(outcome, WeComError):
+        raise copy.copy(outcome)  # each waiter its own: a traceback grows on what is raised
+    return outcome
+
+
+def _stop_at(deadline: float, limit: float) -> None:
+    if deadline - time.monotonic() < _TOO_LITTLE:
+        raise TokenTimeout(f"no token within {limit:g} s: gettoken is slow, or hangs")

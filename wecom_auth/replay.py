@@ -1,0 +1,216 @@
+"""May a rejected call go out again? One decision for every way to attach, and its rewind."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from email.message import Message
+from typing import Any, TypeVar
+
+import requests
+import tenacity
+from requests.adapters import BaseAdapter
+from requests.cookies import RequestsCookieJar
+from requests.exceptions import UnrewindableBodyError
+from requests.utils import rewind_body
+
+from . import query
+from .answers import rejection
+from .exchange import Send
+from .redaction import clean_error, twin
+from .source import TokenSource
+from .state import log
+
+RESENDS = 1
+"""A fresh token that is rejected too says that none will do: wrong app, wrong endpoint."""
+
+R = TypeVar("R")
+
+_rules: Any = {
+    "stop": tenacity.stop_after_attempt(RESENDS),
+    "retry": tenacity.retry_if_result(bool),
+    "retry_error_callback": lambda state: log.debug("a fresh token was rejected too"),
+}
+# Called, never used to decorate: a decorated function is not safe among threads.
+_resending = tenacity.Retrying(**_rules)
+_resending_async = tenacity.AsyncRetrying(**_rules)
+
+
+def send_clean(
+    adapter: BaseAdapter,
+    request: requests.PreparedRequest,
+    visible: requests.PreparedRequest,
+    options: dict[str, Any],
+) -> requests.Response:
+    """Send, and let an error show the visible request in place of the one with the token."""
+    try:
+        return adapter.send(request, **options)
+    except requests.RequestException as error:
+        failure = clean_error(error, visible)
+    raise failure  # out here, where the error with the token in its URL is no context
+
+
+def replay(
+    source: TokenSource,
+    answer: requests.Response,
+    request: requests.PreparedRequest,
+    sent: str,
+    send: Callable[[requests.PreparedRequest], requests.Response],
+    *,
+    stream: bool,
+    timeout: float | None = None,
+    via: Send | None = None,
+) -> requests.Response:
+    """The answer, or where it rejects its token, the answer to the request made again.
+
+    Args:
+        source: replaces the token.
+        answer: the first answer.
+        request: which brought it, with the token in its URL.
+        sent: that token.
+        send: sends the request again.
+        stream: whether the caller streams the body.
+        timeout: seconds for getting a token.
+        via: sends the gettoken.
+    """
+    codes, name = source.credential.rejections, source.credential.parameter
+    if rejection(answer, codes, stream=stream) is None:
+        return answer
+    if not _replayable(request):
+        source.invalidate(sent)
+        return answer
+
+    def resend(value: str) -> requests.Response | None:
+        if not _rewind(request):
+            return None
+        again = _with_cookies_of(answer, request)
+        began = time.perf_counter()
+        second = send(twin(again, query.put(again.url or "", name, value)))
+        second.elapsed = answer.elapsed + timedelta(seconds=time.perf_counter() - began)
+        _hand_on_cookies(answer, second)
+        return second
+
+    def is_rejected(second: requests.Response) -> bool:
+        return rejection(second, codes, stream=stream) is not None
+
+    return heal(source, sent, answer, resend, is_rejected, timeout=timeout, via=via)
+
+
+def heal(
+    source: TokenSource,
+    rejected: str,
+    answer: R,
+    resend: Callable[[str], R | None],
+    is_rejected: Callable[[R], object],
+    *,
+    timeout: float | None = None,
+    via: Send | None = None,
+) -> R:
+    """The answer to the call made again with a fresh token, or the answer there is.
+
+    Args:
+        source: replaces the token.
+        rejected: the token that the platform has rejected.
+        answer: by which it did.
+        resend: makes the call again with this token; None where it cannot be made again.
+        is_rejected: whether an answer rejects its token.
+        timeout: seconds for getting the token.
+        via: sends the gettoken.
+    """
+
+    def again() -> bool:
+        nonlocal rejected, answer
+        token = source.replace(rejected, timeout, via=via)
+        second = None if token is None else resend(token.value)
+        if token is None or second is None:
+            return False
+        rejected, answer = token.value, second
+        return bool(is_rejected(answer))
+
+    _resending(again)
+    return answer
+
+
+async def heal_async(
+    source: TokenSource,
+    rejected: str,
+    answer: R,
+    resend: Callable[[str], Awaitable[R | None]],
+    is_rejected: Callable[[R], object],
+) -> R:
+    """The same for a coroutine function."""
+
+    async def again() -> bool:
+        nonlocal rejected, answer
+        token = await source.areplace(rejected)
+        second = None if token is None else await resend(token.value)
+        if token is None or second is None:
+            return False
+        rejected, answer = token.value, second
+        return bool(is_rejected(answer))
+
+    await _resending_async(again)
+    return answer
+
+
+def _replayable(request: requests.PreparedRequest) -> bool:
+    """Whether the body can be sent again whole.
+
+    requests notes where an open file stands when it prepares the request. Where it could not
+    (a generator, a pipe, a MultipartEncoder), a second send would arrive empty.
+    """
+    if request.body is None or isinstance(request.body, bytes | str):
+        return True
+    return isinstance(getattr(request, "_body_position", None), int)
+
+
+def _rewind(request: requests.PreparedRequest) -> bool:
+    """Put the body back to where it stood; False where that fails, as with a closed file."""
+    if request.body is None or isinstance(request.body, bytes | str):
+        return True
+    try:
+        rewind_body(request)
+    except (UnrewindableBodyError, ValueError):
+        return False
+    return True
+
+
+def _with_cookies_of(
+    rejected: requests.Response, request: requests.PreparedRequest
+) -> requests.PreparedRequest:
+    """The request as a session would send it after the rejected answer set its cookies."""
+    if not rejected.cookies:
+        return request
+    again = request.copy()
+    jar = RequestsCookieJar()
+    for cookie in (*(getattr(request, "_cookies", None) or ()), *rejected.cookies):
+        jar.set_cookie(cookie)
+    again.headers.pop("Cookie", None)
+    again.prepare_cookies(jar)
+    return again
+
+
+def _hand_on_cookies(rejected: requests.Response, final: requests.Response) -> None:
+    """Let the session find the cookies of the rejected answer in the final one.
+
+    It looks for them in the message that the standard library parsed, and at no other answer.
+    """
+    first, second = (
+        getattr(getattr(response.raw, "_original_response", None), "msg", None)
+        for response in (rejected, final)
+    )
+    if isinstance(first, Message) and isinstance(second, Message):
+        cookies = [*first.get_all("Set-Cookie", []), *second.get_all("Set-Cookie", [])]
+        del second["Set-Cookie"]
+        for cookie in cookies:
+            second["Set-Cookie"] = cookie
+
+
+def call_limit(timeout: Any) -> float | None:
+    """The seconds that a call's own `timeout=` leaves for getting a token.
+
+    Args:
+        timeout: as requests takes it: seconds, a pair (connect, read), urllib3's Timeout, None.
+    """
+    parts = timeout if isinstance(timeout, tuple | list) else (timeout,)
+    given = [part for part in parts if isinstance(part, int | float) and part > 0]
+    return float(sum(given)) if given else None

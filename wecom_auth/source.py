@@ -1,0 +1,306 @@
+"""TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
+
+import asyncio
+import itertools
+import os
+from threading import RLock
+from typing import Any
+from weakref import WeakValueDictionary
+
+import requests
+from cachetools import LRUCache
+
+from . import flights
+from .credentials import Credential
+from .errors import WeComError
+from .exchange import Send
+from .redaction import mask_unless_refused
+from .sharing import Shelf
+from .state import LIMIT, State, Statistics
+from .stores import TokenStore, guard, memory, open_store
+from .stores.memory import MemoryStore
+from .tokens import Token
+
+
+class TokenSource:
+    """Hands out a valid token, and replaces it when it ends or is rejected.
+
+    A source is a handle: what is known (the token, a fetch under way, a remembered failure) is
+    one per credential and store in the process, however many handles there are.
+
+    Args:
+        credential: an `AppCredential` or an `ExternalToken`.
+        store: nothing (the process-wide memory), a `MemoryStore` of your own, or a store that
+            processes share: a `FileStore`, a `RedisStore`, a URL of one, an object of your own.
+        session: sends gettoken; one shared by the process if none is given.
+
+    Raises:
+        TypeError, ValueError: for anything that is no credential, store or session.
+
+    Example:
+        >>> source = TokenSource(AppCredential.from_env())  # doctest: +SKIP
+        >>> source.get().value  # doctest: +SKIP
+    """
+
+    __slots__ = ("_session", "_spec", "_state", "credential")
+
+    def __init__(
+        self,
+        credential: Credential,
+        *,
+        store: object = None,
+        session: requests.Session | None = None,
+    ) -> None:
+        if not isinstance(credential, Credential):
+            raise TypeError(
+                "credential must be an AppCredential or an ExternalToken, not"
+                f" {type(credential).__name__}"
+            )
+        if session is not None and not isinstance(session, requests.Session):
+            raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
+        self.credential = credential
+        self._spec = store
+        self._session = session
+        self._state = _state_of(credential, store)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was done for this credential since the process started: numbers only."""
+        with self._state.memory.lock:
+            return Statistics(*self._state.counts)
+
+    def get(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
+        """A valid token; from memory, unless there is none or it has ended.
+
+        Args:
+            timeout: seconds this may take; 10 if not given, and never more.
+            via: sends a gettoken that becomes necessary, in place of the source's session.
+
+        Raises:
+            CredentialError: the platform refuses the credential.
+            TokenUnavailable: no token could be had in time; also a `requests.Timeout` or
+                `requests.ConnectionError` where that is why.
+
+        Example:
+            >>> source.get(timeout=3).value  # doctest: +SKIP
+        """
+        return self._ready(via) or flights.join(self._state, _limit(timeout), via or self._send)
+
+    async def aget(self, timeout: float | None = None) -> Token:
+        """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
+        token = self._ready(None)
+        return token or await flights.join_async(self._state, _limit(timeout), self._send)
+
+    def _ready(self, via: Send | None) -> Token | None:
+        state = self._state
+        memory = state.memory
+        token = memory.load(state.key)
+        if token is None:
+            return None
+        age = token.age(memory.monotonic(), memory.wall())
+        if age < token._soft:
+            return token
+        if age >= token._hard:
+            return None
+        flights.refresh_behind(state, via or self._send)
+        return token
+
+    def peek(self) -> Token | None:
+        """The token in memory if there is one that has not ended; never fetches."""
+        return self._state.current()
+
+    def refresh(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
+        """A newer token than the one held, fetched now or just now by a neighbour.
+
+        A platform may answer with the same token again. Arguments and errors as for `get`.
+        """
+        return flights.join(self._state, _limit(timeout), via or self._send, force=True)
+
+    def invalidate(self, rejected: Token | str) -> None:
+        """Drop this token, here and in the store, if it is still the one that is held.
+
+        Args:
+            rejected: the token that the platform rejected.
+
+        Example:
+            >>> source.invalidate(token)  # doctest: +SKIP
+        """
+        value = rejected.value if isinstance(rejected, Token) else rejected
+        if not isinstance(value, str) or not value:
+            raise TypeError(f"rejected must be a Token or its value, not {rejected!r}")
+        self._state.invalidate(value)
+
+    def replace(
+        self, rejected: Token | str, timeout: float | None = None, *, via: Send | None = None
+    ) -> Token | None:
+        """After a rejection: the token to make the call with again, once.
+
+        Args:
+            rejected: the token that the platform rejected; it is invalidated.
+            timeout: seconds this may take.
+            via: sends a gettoken that becomes necessary.
+
+        Returns:
+            None where there is no other token. Then the platform's own answer is what the caller
+            of the call should get; why there is none is warned of once.
+        """
+        self.invalidate(rejected)
+        try:
+            return self._other(rejected, self.get(timeout, via=via))
+        except WeComError as error:
+            self._warn_of(error)
+            return None
+
+    async def areplace(self, rejected: Token | str) -> Token | None:
+        """`replace` for a coroutine; whatever blocks runs in a thread."""
+        await asyncio.to_thread(self.invalidate, rejected)
+        try:
+            return self._other(rejected, await self.aget())
+        except WeComError as error:
+            self._warn_of(error)
+            return None
+
+    def _other(self, rejected: Token | str, token: Token) -> Token | None:
+        if token.value == (rejected.value if isinstance(rejected, Token) else rejected):
+            return None
+        self._state.count("resends")
+        return token
+
+    def _warn_of(self, error: WeComError) -> None:
+        self._state.warn("resend", f"a rejected token could not be replaced: {error}")
+
+    def warn_of_foreign_token(self) -> None:
+        """Say once that a call brought a token of its own, which this source's replaced."""
+        self._state.warn(
+            "foreign", "a call brought an access_token of its own; it is replaced: remove it"
+        )
+
+    def _send(self, request: requests.Request, limit: float) -> requests.Response:
+        session = self._session or _process_session()
+        prepared = session.prepare_request(request)
+        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        return session.send(prepared, timeout=limit, allow_redirects=False, **settings)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenSource):
+            return NotImplemented
+        return self._state is other._state and self._session is other._session
+
+    def __hash__(self) -> int:
+        return hash(self.credential)
+
+    def __repr__(self) -> str:
+        store = "" if self._spec is None else f", store={self._state.shelf or self._state.memory}"
+        return f"TokenSource({self.credential!r}{store})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.credential, self._spec, self._session)
+
+
+def as_source(source: TokenSource | Credential, store: object = None) -> TokenSource:
+    """A source from a source or a credential: what every way to attach takes.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: a source comes with a store of its own.
+    """
+    mask_unless_refused()
+    if not isinstance(source, TokenSource):
+        return TokenSource(source, store=store)
+    if store is not None:
+        raise ValueError("the source has its store already: give store= to TokenSource, not here")
+    return source
+
+
+def reset(timeout: float = LIMIT + flights.GRACE) -> None:
+    """Forget every token, failure and budget in this process: for tests, between two of them.
+
+    Waits for refreshes behind that are under way, so that none reaches the network later.
+
+    Args:
+        timeout: seconds to wait for one of them at most.
+
+    Example:
+        >>> reset()
+    """
+    for thread in list(flights.threads):
+        thread.join(timeout)
+    with _registry_lock:
+        states = list(_states.values())
+        _recent.clear()
+    for state in states:
+        state.forget()
+    memory.process_wide.clear()
+
+
+_registry_lock = RLock()
+_states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
+_recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
+_numbers = itertools.count(1)
+_shared_session: requests.Session | None = None
+
+
+def _state_of(credential: Credential, spec: object) -> State:
+    """The one state for this credential and store; those used lately outlive their handles."""
+    level, store = _open(credential, spec)
+    identity = (credential, store if store is not None else level)
+    with _registry_lock:
+        state = _states.get(identity)
+        if state is None:
+            state = _states[identity] = _new_state(credential, level, store)
+        _recent[identity] = state
+    return state
+
+
+def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
+    if isinstance(spec, MemoryStore):
+        return spec, None
+    store = open_store(spec)
+    if store is not None and not credential.shareable:
+        raise ValueError(f"store= is not for an {type(credential).__name__}: its owner keeps it")
+    return memory.process_wide, store
+
+
+def _new_state(credential: Credential, level: MemoryStore, store: TokenStore | None) -> State:
+    key = credential.key
+    if store is not None or not credential.shareable:
+        key = f"{key}#{next(_numbers)}"  # of its own in the process-wide memory
+    shelf = Shelf(None if store is None else guard(store), credential.key)
+    return State(credential, level, shelf, key)
+
+
+def _process_session() -> requests.Session:
+    global _shared_session
+    with _registry_lock:
+        if _shared_session is None:
+            _shared_session = requests.Session()
+        return _shared_session
+
+
+def _limit(timeout: float | None) -> float:
+    if timeout is None:
+        return LIMIT
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be seconds or None, not {type(timeout).__name__}")
+    if not timeout > 0:
+        raise ValueError("timeout must be more than 0 seconds")
+    return min(float(timeout), LIMIT)
+
+
+def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:
+    return TokenSource(credential, store=spec, session=session)
+
+
+def _after_fork() -> None:
+    """In the child: no other thread lives, so no lock is held and no fetch is under way."""
+    global _registry_lock, _shared_session
+    _registry_lock = RLock()
+    _shared_session = None
+    memory.renew_locks()
+    flights.threads.clear()
+    for state in list(_states.values()):
+        state.flight = None
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)

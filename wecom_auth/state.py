@@ -1,0 +1,200 @@
+"""What the process knows of one credential: its token, what was rejected, what failed."""
+
+import copy
+import logging
+import random
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .budget import Budget
+from .credentials import Credential
+from .errors import WeComError
+from .sharing import Shelf
+from .stores.memory import MemoryStore
+from .tokens import Token
+
+LIMIT = 10.0
+"""Seconds that getting a token may take in all, unless the caller says less."""
+
+FAILURE_LIFE = 60.0
+"""Seconds for which a refused credential is answered from memory."""
+
+_REMEMBERED_REJECTIONS = 8
+_LONGEST_PUT_OFF = 900.0
+
+log = logging.getLogger("wecom_auth")
+
+
+class Statistics(NamedTuple):
+    """What a source has done since the process started; numbers only.
+
+    Attributes:
+        fetches: gettoken calls made (or `ExternalToken` asked).
+        waits: callers that waited for a fetch another one was making.
+        invalidations: tokens dropped because the platform rejected them.
+        resends: calls made again with a fresh token.
+        failures: fetches that failed.
+    """
+
+    fetches: int = 0
+    waits: int = 0
+    invalidations: int = 0
+    resends: int = 0
+    failures: int = 0
+
+
+class Flight:
+    """One fetch under way. Its outcome is a token, a failure, or None where its leader left."""
+
+    __slots__ = ("deadline", "outcome", "shortened")
+
+    def __init__(self, limit: float) -> None:
+        self.deadline = time.monotonic() + limit
+        self.shortened = limit < LIMIT
+        self.outcome: Future[Token | WeComError | None] = Future()
+        self.outcome.set_running_or_notify_cancel()  # no waiter can cancel it for the others
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never quite none: a timeout of 0 is an error to requests."""
+        return max(0.001, self.deadline - time.monotonic())
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class State:
+    """Shared by every handle over one credential and one store; the memory's lock guards it."""
+
+    credential: Credential
+    memory: MemoryStore
+    shelf: Shelf
+    key: str
+    flight: Flight | None = None
+    last: Token | None = None
+    rejected: tuple[str, ...] = ()
+    rejections: int = 0
+    owed: bool = False
+    budget: Budget | None = None
+    failure: WeComError | None = None
+    failure_ends: float = 0.0
+    retry_at: float = float("-inf")
+    put_offs: int = 0
+    told: frozenset[str] = frozenset()
+    counts: list[int] = field(default_factory=lambda: [0] * len(Statistics._fields))
+
+    def current(self) -> Token | None:
+        """The token in memory, if it has not passed its hard deadline."""
+        token = self.memory.load(self.key)
+        return None if token is None or self.is_over(token) else token
+
+    def age(self, token: Token) -> float:
+        """Seconds since this token was issued, on the memory's clocks."""
+        return token.age(self.memory.monotonic(), self.memory.wall())
+
+    def is_over(self, token: Token) -> bool:
+        """Whether the token has passed its hard deadline."""
+        return self.age(token) >= token._hard
+
+    def publish(self, flight: Flight, token: Token) -> Token:
+        """Make this the token, unless the flight that brought it has been given up meanwhile."""
+        with self.memory.lock:
+            previous = self.current()
+            if self.flight is not flight:
+                return previous or token
+            if previous is not None and previous.value == token.value:
+                if previous is not token:
+                    self.put_off((token._hard - token._soft) / 4)
+                return previous
+            self.memory.save(self.key, token)
+            self.last, self.owed, self.failure, self.put_offs = token, False, None, 0
+            self.told -= {"refresh", "resend"}
+        return token
+
+    def put_off(self, first: float) -> None:
+        """No refresh behind for a while that grows from `first` seconds."""
+        with self.memory.lock:
+            delay = min(first * 2.0**self.put_offs, _LONGEST_PUT_OFF)
+            self.retry_at = self.memory.monotonic() + delay * random.uniform(0.75, 1.25)  # noqa: S311
+            self.put_offs += 1
+
+    def invalidate(self, value: str) -> None:
+        """Drop this token in memory and store, if it is still the one that is there."""
+        with self.memory.lock:
+            known = value in self.rejected
+            others = [each for each in self.rejected if each != value]
+            self.rejected = (*others, value)[-_REMEMBERED_REJECTIONS:]
+            self.rejections += 1
+            absent = self.memory.load(self.key) is None
+            dropped = self.memory.discard(self.key, value) or (absent and not known)
+            self.owed |= dropped
+        if dropped:
+            self.count("invalidations")
+            self.shelf.drop(value)
+            self._tell_owner(value)
+
+    def _tell_owner(self, value: str) -> None:
+        try:
+            self.credential.rejected(value)
+        except Exception as error:
+            self.warn("owner", f"on_rejected raised {type(error).__name__}")
+
+    def rejected_since(self, value: str, rejections: int) -> bool:
+        """Whether this value was rejected after the count of rejections stood there."""
+        with self.memory.lock:
+            return value in self.rejected[-(self.rejections - rejections) or 8 :]
+
+    def may_fetch(self) -> bool:
+        """Whether a fetch is allowed now; only one that a rejection caused is ever not."""
+        with self.memory.lock:
+            if not self.owed or self.last is None or self.is_over(self.last):
+                return True
+            self.budget = self.budget or Budget()
+            if self.budget.take(self.memory.monotonic()):
+                return True
+        self.warn(
+            "budget",
+            "freshly fetched tokens keep being rejected, so gettoken is limited to one a minute"
+            " for now. Either an endpoint refuses this app's token (wrong app or wrong kind of"
+            " token), or programs without a shared store end each other's tokens: give them the"
+            " same store",
+        )
+        return False
+
+    def serve_last(self) -> Token:
+        """The last token again, rejected or not: all there is while no fetch is allowed."""
+        assert self.last is not None
+        self.memory.save(self.key, self.last)
+        return self.last
+
+    def remember(self, failure: WeComError) -> None:
+        """Answer with this failure for a while, here and in the processes that share the store."""
+        with self.memory.lock:
+            self.failure = copy.copy(failure)
+            self.failure_ends = self.memory.monotonic() + FAILURE_LIFE
+        self.shelf.leave_failure(failure, self.memory.wall(), FAILURE_LIFE)
+
+    def raise_remembered(self) -> None:
+        """Raise the failure that was met less than a minute ago, if there was one."""
+        if self.failure is not None and self.memory.monotonic() < self.failure_ends:
+            raise copy.copy(self.failure)
+
+    def count(self, name: str) -> None:
+        """One more of these."""
+        with self.memory.lock:
+            self.counts[Statistics._fields.index(name)] += 1
+
+    def warn(self, trouble: str, message: str) -> None:
+        """Say this once, until the trouble is over."""
+        with self.memory.lock:
+            said, self.told = trouble in self.told, self.told | {trouble}
+        if not said:
+            log.warning("%s: %s", self.credential, message)
+
+    def forget(self) -> None:
+        """Start anew, as a test wishes; a fetch under way no longer counts."""
+        fresh = State(self.credential, self.memory, self.shelf, self.key)
+        with self.memory.lock:
+            self.memory.discard(self.key)
+            for name in self.__dataclass_fields__:
+                setattr(self, name, getattr(fresh, name))

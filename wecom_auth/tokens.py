@@ -1,0 +1,74 @@
+"""A token: its value and, privately, its deadlines; in this process and as text in a store."""
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from .exchange import TOKEN_LIFE, Grant
+from .redaction import shorten
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Token:
+    """A valid token. `value` is all that is public of it; str and repr do not show it whole.
+
+    Its age counts from its birth on the monotonic or the wall clock, whichever makes it older:
+    one stands still while the machine sleeps, the other can be set back.
+    """
+
+    value: str
+    _born: float
+    _born_wall: float
+    _soft: float
+    _hard: float
+
+    def age(self, now: float, wall: float) -> float:
+        """Seconds since it was issued."""
+        by_wall = wall - self._born_wall
+        by_clock = now - self._born
+        return by_clock if by_clock > by_wall else by_wall
+
+    def __repr__(self) -> str:
+        return f"<Token {shorten(self.value)}>"
+
+
+def issue(grant: Grant, now: float, wall: float, age: float = 0.0) -> Token:
+    """A token that is `age` seconds old now.
+
+    Soft, from which on a new one is fetched while this one still serves, lies at about three
+    quarters of its life: drawn for each token, so that a fleet does not refresh in step. Hard
+    lies a little before the end: a minute, or less where the life is short.
+    """
+    soft = grant.life * random.uniform(0.70, 0.80)  # noqa: S311
+    hard = grant.life - min(60.0, grant.life * 0.05)
+    return Token(grant.value, now - age, wall - age, soft, hard)
+
+
+def to_record(grant: Grant, wall: float) -> str:
+    """The token as a store keeps it: JSON that a service in any language can read."""
+    return json.dumps(
+        {
+            "access_token": grant.value,
+            "obtained_at": round(wall, 3),
+            "expires_at": round(wall + grant.life, 3),
+        }
+    )
+
+
+def from_record(text: str, now: float, wall: float) -> Token | None:
+    """The token in a store's text, or None where it is none or has passed its end.
+
+    The writer's clock may be off against ours: a token from the future counts as new.
+    """
+    try:
+        record: dict[str, Any] = json.loads(text)
+        value, born = record["access_token"], float(record["obtained_at"])
+        life = min(float(record["expires_at"]) - born, TOKEN_LIFE)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    age = max(0.0, wall - born)
+    if not isinstance(value, str) or not value or not age < life:
+        return None
+    token = issue(Grant(value, life), now, wall, age)
+    return token if age < token._hard else None
