@@ -1,0 +1,37 @@
+"""Shared stores: one token for the processes of a machine, or of many.
+
+`FileStore` and `RedisStore` are imported when first asked for, with their libraries.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from .breaker import Breaker, guard
+from .opening import open_store
+from .protocol import LEASE, StoreError, TokenStore
+
+if TYPE_CHECKING:
+    from .file import FileStore
+    from .redis import RedisStore
+
+__all__ = [
+    "LEASE",
+    "Breaker",
+    "FileStore",
+    "RedisStore",
+    "StoreError",
+    "TokenStore",
+    "guard",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FileStore":
+        from .file import FileStore
+
+        return FileStore
+    if name == "RedisStore":
+        from .redis import RedisStore
+
+        return RedisStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,90 @@
+"""What a shared store is: three methods over short texts."""
+
+import logging
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+LEASE = 15.0
+"""Seconds after which a lock whose holder shows no sign of life is no longer respected.
+
+Longer than the 10 seconds one fetch may take in all, so a slow holder is not robbed.
+"""
+
+METHODS = ("load", "compare_and_set", "lock")
+
+log = logging.getLogger("wecom_auth")
+
+
+@runtime_checkable
+class TokenStore(Protocol):
+    """A text store with expiry, compare-and-set and a bounded lock.
+
+    Keys are printable text of up to about 300 characters, values short JSON texts; neither is
+    the store's business. Any method may raise anything when the store is away: the callers go
+    through `Breaker`, which never does. A store of your own fits on a page, and
+    `wecom_auth.testing.conformance.StoreConformance` tests it.
+
+    Two handles over the same place should be equal and hash alike, so that they share one
+    breaker and one state in the process.
+
+    Example:
+        >>> store.compare_and_set("key", None, "text", ttl=60)
+        True
+        >>> store.load("key")
+        'text'
+        >>> with store.lock("key", timeout=2) as held:
+        ...     pass
+    """
+
+    def load(self, key: str) -> str | None:
+        """The text under this key, or None when it is absent, expired or damaged."""
+        ...
+
+    def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
+        """Atomically: if the present text equals `expected`, put `new` in its place.
+
+        Args:
+            key: where.
+            expected: the text that `load` gave; None means absent.
+            new: the text to write; None deletes.
+            ttl: seconds after which `new` is absent again; zero or less deletes.
+
+        Returns:
+            True if the present text was the expected one, and `new` has taken its place.
+        """
+        ...
+
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[bool]:
+        """Wait for the right to fetch for this key.
+
+        Released only by its holder; the holder's death or its lease frees it too.
+
+        Args:
+            key: for what.
+            timeout: seconds to wait at most.
+
+        Returns:
+            A context manager that yields True when the lock is held, and False when it was not
+            to be had in time: the caller then goes on without.
+        """
+        ...
+
+
+class StoreError(OSError):
+    """A store cannot be used; the message says why and what to do, without token or password.
+
+    Example:
+        >>> FileStore("/tmp").load("key")
+        Traceback (most recent call last):
+        StoreError: others may write to /tmp: chmod 700 /tmp, or name a directory of your own
+    """
+
+
+_said: dict[str, object] = {}
+
+
+def warn_once(text: str) -> None:
+    """Log a WARNING, the first time it is said in this process."""
+    mine = object()
+    if _said.setdefault(text, mine) is mine:
+        log.warning("%s", text)
