@@ -49,9 +49,12 @@ class Conversation(BaseHTTPRequestHandler):
             reply = self._front(self._request(body))
         except DroppedError:
             self.close_connection = True
+            return
         except Exception:
             # A route of the user's raised: they should read why, not hunt for it in a thread.
-            self._send(Reply(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode()))
+            reply = Reply(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode())
+        if self._closing():
+            self.close_connection = True
         else:
             self._send(reply)
 

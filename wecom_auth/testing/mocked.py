@@ -20,6 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
 
+from ..source import reset
 from .wire import DroppedError, Request, TimedOutError
 
 try:
@@ -61,7 +62,7 @@ class Mocked:
         if HTTPAdapter.send.__module__ != responses.__name__:
             self._mock = _catch_all()
             self._mock.start()
-        _reset()
+        reset()
         return self._fake
 
     def __exit__(
@@ -73,7 +74,7 @@ class Mocked:
         self._closing.set()
         self._fake.wake()
         try:
-            _reset()
+            reset()
         finally:
             if self._mock is not None:
                 self._mock.stop()
@@ -135,12 +136,6 @@ class Mocked:
         self._rule.calls.reset()
         if self._mock is not None:
             self._mock.calls.reset()
-
-
-def _reset() -> None:
-    from ..source import reset
-
-    reset()
 
 
 def _catch_all() -> responses.RequestsMock:

@@ -76,10 +76,11 @@ class Server:
         self._nudge()
         self._acceptor.join()
         self._listener.close()
-        self.fake.wake()
-        for thread, connection in self._open.items():
+        for connection in self._open.values():
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        self.fake.wake()
+        for thread in self._open:
             thread.join()
         self._open = {}
         self._listener = self._acceptor = None
