@@ -21,7 +21,7 @@ WRITE_LIMIT = 2.0
 """Seconds to wait at most for the lock around one write, which is held for a millisecond."""
 
 GLANCE = 0.5
-"""Seconds before an old mark on a lock file counts: its new holder may not have renewed it yet."""
+"""Seconds before an old mark of a lock counts: its new holder may not have renewed it yet."""
 
 LARGEST = 65_536
 """Bytes; a larger file is none of ours."""
@@ -119,15 +119,15 @@ class FileStore:
             StoreError: the directory cannot be used; the message names the fix.
         """
         self._ready(create=True)
-        first = self._file(key).with_suffix(".lock")
+        first, spare, mark = (self._file(key).with_suffix(x) for x in (".lock", ".lock2", ".held"))
 
         def stalled(waited: float) -> bool:
-            return waited >= min(timeout / 2, max(GLANCE, LEASE - filelocks.held_for(first)))
+            return waited >= min(timeout / 2, max(GLANCE, LEASE - filelocks.held_for(mark)))
 
         with self._explained():
             release = take(
-                lambda: filelocks.attempt(first, mark=True),
-                lambda: filelocks.attempt(first.with_suffix(".lock2")),
+                lambda: filelocks.attempt(first, mark),
+                lambda: filelocks.attempt(spare),
                 timeout=timeout,
                 stalled=stalled,
             )

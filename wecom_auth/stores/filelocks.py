@@ -30,12 +30,13 @@ def require() -> None:
         ) from None
 
 
-def attempt(path: Path, *, mark: bool = False) -> Release | None:
-    """Take this lock if it is free. The file stays when it is released.
+def attempt(path: Path, mark: Path | None = None) -> Release | None:
+    """Take this lock if it is free.
 
     Args:
         path: the lock file, made if need be.
-        mark: note in the file's times since when it is held, for `held_for`.
+        mark: a file whose time tells since when the lock is held, for `held_for`; another one
+            than the lock file, whose time some versions of filelock change at every try.
 
     Returns:
         How to release it, or None when another holds it.
@@ -49,16 +50,16 @@ def attempt(path: Path, *, mark: bool = False) -> Release | None:
     except Timeout:
         return None
     _held.add(lock)
-    if mark:
+    if mark is not None:
         with contextlib.suppress(OSError):
-            os.utime(path)
+            mark.touch(0o600)
     return partial(_release, lock, os.getpid())
 
 
-def held_for(path: Path) -> float:
-    """Seconds since the lock was last taken with a mark, by this machine's clock; 0 if unknown."""
+def held_for(mark: Path) -> float:
+    """Seconds since the lock was last taken with this mark, by the machine's clock; 0 if never."""
     try:
-        return max(time.time() - os.stat(path).st_mtime, 0.0)
+        return max(time.time() - os.stat(mark).st_mtime, 0.0)
     except OSError:
         return 0.0
 
