@@ -6,6 +6,7 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import Timeout
 
 from . import query
 from .auth import is_authorised
@@ -167,4 +168,5 @@ def _send_exchange(
     inner: BaseAdapter, options: Mapping[str, Any], request: requests.Request, limit: float
 ) -> requests.Response:
     """Send a gettoken the way the call goes that needs it."""
-    return inner.send(request.prepare(), **{**options, "stream": True, "timeout": limit})
+    bounded = {**options, "stream": True, "timeout": Timeout(total=limit)}
+    return inner.send(request.prepare(), **bounded)

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 import requests
 from cachetools import LRUCache
+from urllib3 import Timeout
 
 from . import flights
 from .credentials import Credential
@@ -179,7 +180,8 @@ class TokenSource:
         session = self._session or _process_session()
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
-        return session.send(prepared, timeout=limit, allow_redirects=False, **settings)
+        settings["timeout"] = Timeout(total=limit)
+        return session.send(prepared, allow_redirects=False, **settings)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenSource):
