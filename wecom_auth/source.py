@@ -31,8 +31,9 @@ class TokenSource:
 
     Args:
         credential: an `AppCredential` or an `ExternalToken`.
-        store: nothing (the process-wide memory), a `MemoryStore` of your own, or a store that
-            processes share: a `FileStore`, a `RedisStore`, a URL of one, an object of your own.
+        store: a store that processes share (a `FileStore`, a `RedisStore`, a URL of one, an
+            object of your own), or a `MemoryStore` in place of the process-wide memory. If none
+            is given, the one that the environment variable WECOM_STORE names, if any.
         session: sends gettoken; one shared by the process if none is given.
 
     Raises:
@@ -257,10 +258,20 @@ def _state_of(credential: Credential, spec: object) -> State:
 def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
     if isinstance(spec, MemoryStore):
         return spec, None
-    store = open_store(spec)
+    store = _from_environment(credential) if spec is None else open_store(spec)
     if store is not None and not credential.shareable:
         raise ValueError(f"store= is not for an {type(credential).__name__}: its owner keeps it")
     return memory.process_wide, store
+
+
+def _from_environment(credential: Credential) -> TokenStore | None:
+    """What an operator wishes who sets WECOM_STORE, for code that says nothing of stores."""
+    if not credential.shareable:
+        return None
+    try:
+        return open_store(os.environ.get("WECOM_STORE"))
+    except ValueError as error:
+        raise ValueError(f"WECOM_STORE: {error}") from None
 
 
 def _new_state(credential: Credential, level: MemoryStore, store: TokenStore | None) -> State:
