@@ -1,14 +1,9 @@
 """TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
 
 import asyncio
-import itertools
-import os
-from threading import RLock
 from typing import Any
-from weakref import WeakValueDictionary
 
 import requests
-from cachetools import LRUCache
 from urllib3 import Timeout
 
 from . import flights
@@ -16,11 +11,11 @@ from .credentials import Credential
 from .errors import WeComError
 from .exchange import Send
 from .redaction import mask_unless_refused
-from .sharing import Shelf
-from .state import LIMIT, State, Statistics
-from .stores import TokenStore, guard, memory, open_store
-from .stores.memory import MemoryStore
+from .registry import process_session, reset, state_of
+from .state import LIMIT, Statistics
 from .tokens import Token
+
+__all__ = ["TokenSource", "as_source", "reset"]
 
 
 class TokenSource:
@@ -63,7 +58,7 @@ class TokenSource:
         self.credential = credential
         self._spec = store
         self._session = session
-        self._state = _state_of(credential, store)
+        self._state = state_of(credential, store)
 
     @property
     def statistics(self) -> Statistics:
@@ -178,7 +173,7 @@ class TokenSource:
         )
 
     def _send(self, request: requests.Request, limit: float) -> requests.Response:
-        session = self._session or _process_session()
+        session = self._session or process_session()
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         settings["timeout"] = Timeout(total=limit)
@@ -215,81 +210,6 @@ def as_source(source: TokenSource | Credential, store: object = None) -> TokenSo
     return source
 
 
-def reset(timeout: float = LIMIT + flights.GRACE) -> None:
-    """Forget every token, failure and budget in this process: for tests, between two of them.
-
-    Waits for refreshes behind that are under way, so that none reaches the network later.
-
-    Args:
-        timeout: seconds to wait for one of them at most.
-
-    Example:
-        >>> reset()
-    """
-    for thread in list(flights.threads):
-        thread.join(timeout)
-    with _registry_lock:
-        states = list(_states.values())
-        _recent.clear()
-    for state in states:
-        state.forget()
-    memory.process_wide.clear()
-
-
-_registry_lock = RLock()
-_states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
-_recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
-_numbers = itertools.count(1)
-_shared_session: requests.Session | None = None
-
-
-def _state_of(credential: Credential, spec: object) -> State:
-    """The one state for this credential and store; those used lately outlive their handles."""
-    level, store = _open(credential, spec)
-    identity = (credential, store if store is not None else level)
-    with _registry_lock:
-        state = _states.get(identity)
-        if state is None:
-            state = _states[identity] = _new_state(credential, level, store)
-        _recent[identity] = state
-    return state
-
-
-def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
-    if isinstance(spec, MemoryStore):
-        return spec, None
-    store = _from_environment(credential) if spec is None else open_store(spec)
-    if store is not None and not credential.shareable:
-        raise ValueError(f"store= is not for an {type(credential).__name__}: its owner keeps it")
-    return memory.process_wide, store
-
-
-def _from_environment(credential: Credential) -> TokenStore | None:
-    """What an operator wishes who sets WECOM_STORE, for code that says nothing of stores."""
-    if not credential.shareable:
-        return None
-    try:
-        return open_store(os.environ.get("WECOM_STORE"))
-    except ValueError as error:
-        raise ValueError(f"WECOM_STORE: {error}") from None
-
-
-def _new_state(credential: Credential, level: MemoryStore, store: TokenStore | None) -> State:
-    key = credential.key
-    if store is not None or not credential.shareable:
-        key = f"{key}#{next(_numbers)}"  # of its own in the process-wide memory
-    shelf = Shelf(None if store is None else guard(store), credential.key)
-    return State(credential, level, shelf, key)
-
-
-def _process_session() -> requests.Session:
-    global _shared_session
-    with _registry_lock:
-        if _shared_session is None:
-            _shared_session = requests.Session()
-        return _shared_session
-
-
 def _limit(timeout: float | None) -> float:
     if timeout is None:
         return LIMIT
@@ -302,18 +222,3 @@ def _limit(timeout: float | None) -> float:
 
 def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:
     return TokenSource(credential, store=spec, session=session)
-
-
-def _after_fork() -> None:
-    """In the child: no other thread lives, so no lock is held and no fetch is under way."""
-    global _registry_lock, _shared_session
-    _registry_lock = RLock()
-    _shared_session = None
-    memory.renew_locks()
-    flights.threads.clear()
-    for state in list(_states.values()):
-        state.flight = None
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,106 @@
+"""Which state belongs to which credential and store: one each in the process, also over a fork."""
+
+import itertools
+import os
+from threading import RLock
+from typing import Any
+from weakref import WeakValueDictionary
+
+import requests
+from cachetools import LRUCache
+
+from . import flights
+from .credentials import Credential
+from .sharing import Shelf
+from .state import LIMIT, State
+from .stores import TokenStore, guard, memory, open_store
+from .stores.memory import MemoryStore
+
+_registry_lock = RLock()
+_states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
+_recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
+_numbers = itertools.count(1)
+_shared_session: requests.Session | None = None
+
+
+def state_of(credential: Credential, spec: object) -> State:
+    """The one state for this credential and store; those used lately outlive their handles."""
+    level, store = _open(credential, spec)
+    identity = (credential, store if store is not None else level)
+    with _registry_lock:
+        state = _states.get(identity)
+        if state is None:
+            state = _states[identity] = _new_state(credential, level, store)
+        _recent[identity] = state
+    return state
+
+
+def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
+    if isinstance(spec, MemoryStore):
+        return spec, None
+    store = _from_environment(credential) if spec is None else open_store(spec)
+    if store is not None and not credential.shareable:
+        raise ValueError(f"store= is not for an {type(credential).__name__}: its owner keeps it")
+    return memory.process_wide, store
+
+
+def _from_environment(credential: Credential) -> TokenStore | None:
+    """What an operator wishes who sets WECOM_STORE, for code that says nothing of stores."""
+    if not credential.shareable:
+        return None
+    try:
+        return open_store(os.environ.get("WECOM_STORE"))
+    except ValueError as error:
+        raise ValueError(f"WECOM_STORE: {error}") from None
+
+
+def _new_state(credential: Credential, level: MemoryStore, store: TokenStore | None) -> State:
+    key = credential.key
+    if store is not None or not credential.shareable:
+        key = f"{key}#{next(_numbers)}"  # of its own in the process-wide memory
+    shelf = Shelf(None if store is None else guard(store), credential.key)
+    return State(credential, level, shelf, key)
+
+
+def process_session() -> requests.Session:
+    global _shared_session
+    with _registry_lock:
+        if _shared_session is None:
+            _shared_session = requests.Session()
+        return _shared_session
+
+
+def reset(timeout: float = LIMIT + flights.GRACE) -> None:
+    """Forget every token, failure and budget in this process: for tests, between two of them.
+
+    Waits for refreshes behind that are under way, so that none reaches the network later.
+
+    Args:
+        timeout: seconds to wait for one of them at most.
+
+    Example:
+        >>> reset()
+    """
+    for thread in list(flights.threads):
+        thread.join(timeout)
+    with _registry_lock:
+        states = list(_states.values())
+        _recent.clear()
+    for state in states:
+        state.forget()
+    memory.process_wide.clear()
+
+
+def _after_fork() -> None:
+    """In the child: no other thread lives, so no lock is held and no fetch is under way."""
+    global _registry_lock, _shared_session
+    _registry_lock = RLock()
+    _shared_session = None
+    memory.renew_locks()
+    flights.threads.clear()
+    for state in list(_states.values()):
+        state.flight = None
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)
