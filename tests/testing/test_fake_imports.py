@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wecom_auth.testing as kit
+
+
+def python(code: str) -> str:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+
+HEAVY = "{'responses', 'pytest', 'wecom_auth.testing.fake', 'http.server'} & set(sys.modules)"
+
+
+@pytest.mark.parametrize("module", ["wecom_auth", "wecom_auth.testing"])
+def test_importing_brings_in_neither_the_fake_nor_responses_nor_pytest(module: str):
+    assert python(f"import sys, {module}; print({HEAVY})").strip() == "set()"
+
+
+def test_serve_needs_neither_responses_nor_pytest():
+    code = """
+import sys
+sys.modules["responses"] = sys.modules["pytest"] = None
+import requests
+from wecom_auth.testing import FakeWeCom
+with FakeWeCom().serve() as url:
+    print(requests.get(f"{url}/cgi-bin/x").json()["errcode"])
+"""
+    assert python(code).strip() == "41001"
+
+
+def test_mocked_without_responses_names_the_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "responses", None)
+    monkeypatch.delitem(sys.modules, "wecom_auth.testing.mocked", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'wecom-auth\[testing\]'"):
+        kit.FakeWeCom().mocked()
+
+
+def test_every_public_name_is_there():
+    assert kit.__all__ == dir(kit)
+    for name in kit.__all__:
+        assert getattr(kit, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"'wecom_auth\.testing' has no attribute 'nothing'"):
+        _ = kit.nothing
