@@ -177,7 +177,7 @@ def _try(state: State, flight: Flight, send: Send) -> Grant:
         stop=lambda retry: (
             retry.attempt_number >= TRIES or retry.upcoming_sleep >= flight.remaining
         ),
-        wait=tenacity.wait_exponential_jitter(initial=0.1, max=1.0, jitter=0.2),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=1.0) + tenacity.wait_random(0, 0.2),
         retry=tenacity.retry_if_exception(_may_pass),
         reraise=True,
     )
