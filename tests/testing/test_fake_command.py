@@ -71,6 +71,15 @@ def test_fail_heal_and_reset(url: str, fake: FakeWeCom):
     assert errcode(url) == 0
 
 
+def test_route_gives_a_path_an_answer_until_reset(url: str):
+    control(url, "app", corpid="c", corpsecret="other")
+    control(url, "route", path="a/b", answer={"errcode": 5}, check_token=False)
+    assert errcode(url, "a/b") == 5
+    control(url, "reset")
+    assert errcode(url, "a/b") == 41001
+    assert errcode(url) == 0
+
+
 def test_journal_tells_all(url: str, fake: FakeWeCom):
     call = f"{url}/cgi-bin/message/send?access_token={fake.issue('c', 's')}"
     requests.post(call, json={"msgtype": "x"}, timeout=20)

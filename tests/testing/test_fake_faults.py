@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -8,6 +9,8 @@ import requests
 from wecom_auth.testing import FakeWeCom, Request
 
 from .conftest import Wecom
+
+MESSAGE = {"msgtype": "x"}
 
 
 @pytest.mark.parametrize(
@@ -48,9 +51,9 @@ def test_garbage_is_200_and_not_json(wecom: Wecom):
 
 
 @pytest.mark.parametrize(("when", "delivered"), [("before", 0), ("after", 1)])
-def test_a_dropped_connection(wecom: Wecom, when: str, delivered: int):
+def test_a_dropped_connection(wecom: Wecom, when: Any, delivered: int):
     token = wecom.token()
-    wecom.fake.fail("drop", times=1, when=when)  # type: ignore[arg-type]
+    wecom.fake.fail("drop", times=1, when=when)
     with pytest.raises(requests.ConnectionError, match="without response"):
         wecom.send(token)
     assert len(wecom.fake.messages) == delivered
@@ -87,20 +90,13 @@ def test_headers_may_be_off_together_with_another_fault(fake: FakeWeCom):
 
 def test_slow_takes_its_time_and_then_answers(fake: FakeWeCom):
     fault = fake.fail("slow", seconds=3600)
-    started, answered = threading.Event(), []
-
-    def caller() -> None:
-        started.set()
-        answered.append(fake.handle(Request("GET", "/cgi-bin/x")).errcode)
-
-    thread = threading.Thread(target=caller)
-    thread.start()
-    assert started.wait(10)
-    thread.join(0.05)
-    assert answered == []
-    fault.stop()
-    thread.join(10)
-    assert answered == [41001]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fake.handle, Request("GET", "/cgi-bin/x"))
+        fault.wait_for(1)
+        with pytest.raises(TimeoutError):
+            answer.result(0.05)
+        fault.stop()
+        assert answer.result(10).errcode == 41001
 
 
 def test_slow_ends_by_itself(over_http: Wecom):
@@ -117,10 +113,10 @@ def test_a_caller_without_patience_times_out_over_http(over_http: Wecom):
 
 @pytest.mark.parametrize("fault", ["slow", "hang"])
 @pytest.mark.parametrize("timeout", [1000, (5, 1000)])
-def test_in_process_a_timeout_comes_at_once(fake: FakeWeCom, fault: str, timeout: object):
+def test_in_process_a_timeout_comes_at_once(fake: FakeWeCom, fault: str, timeout: Any):
     fake.fail(fault, seconds=3600)
     with fake.mocked(), pytest.raises(requests.ReadTimeout, match="read timeout=1000"):
-        requests.get("https://qyapi.weixin.qq.com/cgi-bin/x", timeout=timeout)  # type: ignore[arg-type]
+        requests.get("https://qyapi.weixin.qq.com/cgi-bin/x", timeout=timeout)
 
 
 def test_in_process_patience_that_suffices_is_answered(fake: FakeWeCom):
@@ -131,24 +127,26 @@ def test_in_process_patience_that_suffices_is_answered(fake: FakeWeCom):
 
 
 @pytest.mark.parametrize(("when", "delivered"), [("before", 0), ("after", 1)])
-def test_hang_ends_in_a_broken_connection(over_http: Wecom, when: str, delivered: int):
-    token = over_http.token()
-    fault = over_http.fake.fail("hang", when=when)  # type: ignore[arg-type]
+def test_hang_ends_in_a_broken_connection(wecom: Wecom, when: Any, delivered: int):
+    token = wecom.token()
+    fault = wecom.fake.fail("hang", when=when)
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(wecom.call, "POST", "message/send", token, json=MESSAGE, timeout=None)
+        fault.wait_for(1)
+        fault.stop()
+        assert isinstance(hung.exception(10), requests.ConnectionError)
+    assert len(wecom.fake.messages) == delivered
+
+
+def test_a_hanging_platform_times_out_over_http(over_http: Wecom):
+    over_http.fake.fail("hang")
     with pytest.raises(requests.ReadTimeout):
-        over_http.call("POST", "message/send", token, json={"msgtype": "x"}, timeout=0.05)
-    failed: list[Exception] = []
+        over_http.gettoken(timeout=0.05)
 
-    def caller() -> None:
-        try:
-            requests.post(f"{over_http.url}/cgi-bin/message/send", timeout=20)
-        except requests.ConnectionError as error:
-            failed.append(error)
 
-    thread = threading.Thread(target=caller)
-    thread.start()
-    fault.stop()
-    thread.join(10)
-    assert len(over_http.fake.messages) == delivered
+def test_waiting_for_more_than_it_hits_says_so(fake: FakeWeCom):
+    with pytest.raises(AssertionError, match="'busy' hit 0 of 1 calls within 0 s"):
+        fake.fail("busy").wait_for(1, timeout=0)
 
 
 @pytest.mark.parametrize(

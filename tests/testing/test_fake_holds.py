@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -36,9 +37,9 @@ def test_a_hold_is_for_one_path_or_for_all(fake: FakeWeCom):
         hold.wait_for(1)
 
 
-def outcome(fake: FakeWeCom, when: str, meanwhile: Callable[[], object]) -> int | None:
+def outcome(fake: FakeWeCom, when: Any, meanwhile: Callable[[], object]) -> int | None:
     call = Request("GET", f"/cgi-bin/x?access_token={fake.issue('c', 's')}")
-    with ThreadPoolExecutor(1) as pool, fake.hold("x", when=when) as hold:  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool, fake.hold("x", when=when) as hold:
         answer: Future = pool.submit(fake.handle, call)
         hold.wait_for(1)
         meanwhile()
@@ -91,9 +92,9 @@ def test_let_go_ends_holds_and_faults(fake: FakeWeCom):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_in_process_a_held_caller_still_has_its_timeout(fake: FakeWeCom, when: str):
+def test_in_process_a_held_caller_still_has_its_timeout(fake: FakeWeCom, when: Any):
     url = "https://qyapi.weixin.qq.com/cgi-bin/x"
-    with fake.mocked(), fake.hold("x", when=when), pytest.raises(requests.ReadTimeout):  # type: ignore[arg-type]
+    with fake.mocked(), fake.hold("x", when=when), pytest.raises(requests.ReadTimeout):
         requests.get(url, timeout=0.01)
     assert len(fake.journal) == 1
 

@@ -97,6 +97,20 @@ def test_of_a_repeated_parameter_the_first_counts(fake: FakeWeCom):
     assert ask(fake, f"/cgi-bin/x?access_token=dead&access_token={token}") == 40014
 
 
+def test_start_over_is_as_new_but_no_token_comes_twice(fake: FakeWeCom):
+    fake.app("c", "s")
+    before = fake.issue("c", "s")
+    fake.fail("busy")
+    fake.hold(None)
+    fake.route("x", {"errcode": 5})
+    fake.start_over()
+    assert fake.issue("other", "app")
+    assert fake.issue("c", "s") != before
+    assert ask(fake, f"/cgi-bin/x?access_token={fake.token('c', 's')}") == 0
+    assert ask(fake, f"/cgi-bin/x?access_token={before}") == 40014
+    assert len(fake.journal) == 2
+
+
 # --- routes ---
 
 

@@ -13,7 +13,8 @@ at least; `GET /_fake/journal` may be a GET.
 | `/_fake/fail` | `fault`, optional `times`, `path`, `seconds`, `when` | as `FakeWeCom.fail` |
 | `/_fake/heal` | | ends every fault |
 | `/_fake/journal` | | `gettoken_calls`, `rejections`, `messages`, `uploads`, `calls` |
-| `/_fake/reset` | | ends faults and tokens, empties the journal |
+| `/_fake/route` | `path`, `answer`: an object, optional `check_token` | as `FakeWeCom.route` |
+| `/_fake/reset` | | as new: no apps, live tokens, faults, routes, journal |
 
 A mistake is HTTP 400 with `{"ok": false, "error": "…"}`.
 """
@@ -45,8 +46,9 @@ class Controls:
             "advance": fake.advance,
             "fail": self._fail,
             "heal": fake.heal,
+            "route": fake.route,
             "journal": self._journal,
-            "reset": self._reset,
+            "reset": fake.start_over,
         }
 
     def __call__(self, request: Request) -> Reply:
@@ -72,11 +74,6 @@ class Controls:
 
     def _fail(self, **arguments: Any) -> None:
         self._fake.fail(arguments.pop("fault", None), **arguments)
-
-    def _reset(self) -> None:
-        self._fake.heal()
-        self._fake.revoke()
-        self._fake.reset_journal()
 
     def _journal(self) -> dict[str, Any]:
         fake = self._fake

@@ -188,6 +188,17 @@ class FakeWeCom(Witness):
         for hold in self._platform.holds:
             hold.release()
 
+    def start_over(self) -> None:
+        """As new for the next test: no apps, live tokens, faults, holds, routes, journal.
+
+        Mode, life and clock stay.
+        """
+        self.let_go()
+        with self._changed:
+            self._platform.books.desk.forget()
+            self._platform.routes.clear()
+            self._journal.clear()
+
     # --- answers of the user's own ---
 
     def route(
@@ -242,7 +253,8 @@ class FakeWeCom(Witness):
         """Answers `requests` in this process: `with fake.mocked():` or `@fake.mocked()`.
 
         Needs `pip install "wecom-auth[testing]"`.  Your own `responses` rules go on working
-        inside and around it, and win where both could answer.
+        inside and around it, and win where both could answer.  It reads files and streams into
+        memory before anybody sends them: what happens to bodies is tested with `serve()`.
 
         Args:
             base_url: where the platform is thought to be.

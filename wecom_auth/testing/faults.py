@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Condition
-from types import TracebackType
 from typing import Literal, Self
 
 from .replies import error
@@ -57,15 +56,26 @@ class Fault:
             self._stopped = True
             self._changed.notify_all()
 
+    def wait_for(self, n: int, timeout: float = 10) -> None:
+        """Returns when n calls have been hit.
+
+        Args:
+            n: how many.
+            timeout: seconds to wait for them.
+
+        Raises:
+            AssertionError: fewer were hit in time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.seen >= n, timeout):
+                raise AssertionError(
+                    f"the fault {self.kind!r} hit {self.seen} of {n} calls within {timeout} s"
+                )
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def take(self, path: str, carries_token: bool) -> bool:
@@ -75,6 +85,7 @@ class Fault:
         if self._stopped or spent or not wanted:
             return False
         self.seen += 1
+        self._changed.notify_all()
         return True
 
     def apply(self, request: Request, answer: Callable[[], Reply]) -> Reply:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from threading import Condition
-from types import TracebackType
 from typing import Self
 
 from .faults import When
@@ -69,12 +68,7 @@ class Hold:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
     def keep(self, request: Request, when: When) -> None:

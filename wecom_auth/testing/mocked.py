@@ -12,13 +12,13 @@ import inspect
 from collections.abc import Callable
 from http.client import RemoteDisconnected
 from threading import Event, Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
+from urllib3.util import Timeout
 
 from ..source import reset
 from .wire import DroppedError, Request, TimedOutError
@@ -65,12 +65,7 @@ class Mocked:
         reset()
         return self._fake
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._closing.set()
         self._fake.wake()
         try:
@@ -125,7 +120,7 @@ class Mocked:
         return Request(
             prepared.method or "GET",
             prepared.path_url,
-            dict(prepared.headers),
+            {name: _text(value) for name, value in prepared.headers.items()},
             _bytes(prepared.body),
             patience=_patience(options.get("timeout")),
             left=self._closing.is_set,
@@ -141,7 +136,7 @@ class Mocked:
 def _catch_all() -> responses.RequestsMock:
     """A mock that has no rules: what is not the platform's goes where it went before."""
     mock = responses.RequestsMock(
-        assert_all_requests_are_fired=False, real_adapter_send=HTTPAdapter.send
+        assert_all_requests_are_fired=False, real_adapter_send=cast(Any, HTTPAdapter.send)
     )
     mock.add_passthru("http")
     return mock
@@ -187,8 +182,15 @@ def _place(url: str) -> tuple[tuple[str, str | None, int | None], str]:
 def _patience(timeout: Any) -> float | None:
     """The read timeout out of what `requests` takes: a number, a pair, urllib3's, or None."""
     read = timeout[1] if isinstance(timeout, tuple) else timeout
-    seconds = getattr(read, "read_timeout", read)
-    return seconds if isinstance(seconds, int | float) else None
+    if isinstance(read, Timeout):
+        begun = read.clone()
+        begun.start_connect()  # until then one with a `total` does not tell
+        read = begun.read_timeout
+    return read if isinstance(read, int | float) else None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _bytes(body: Any) -> bytes:

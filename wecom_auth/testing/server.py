@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 from threading import Event, Thread
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .conversation import Conversation, Front
@@ -90,12 +89,7 @@ class Server:
     def __enter__(self) -> str:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def _nudge(self) -> None:

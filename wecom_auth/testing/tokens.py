@@ -48,6 +48,11 @@ class TokenDesk:
         """From now on only declared apps exist."""
         self._apps = {app} | (self._apps or set())
 
+    def forget(self) -> None:
+        """No app is declared, no token is live; a value that was issued is never issued again."""
+        self._apps = None
+        self.end(INVALID_TOKEN, None, None)
+
     def advance(self, seconds: float) -> None:
         """Moves the clock."""
         self._ahead += seconds
