@@ -1,0 +1,112 @@
+"""The ways to attach, side by side: one test body runs through each of them.
+
+A `Client` is what a user would have written for that way. All of them end in `requests`, over a
+real loopback server, because `responses` consumes no body and opens no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from wecom_auth import AppCredential, WeComAdapter, WeComAuth, attach, with_access_token
+from wecom_auth.testing import FakeWeCom
+
+SESSION_WAYS = ("auth=", "session.auth", "attach", "mount")
+WAYS = (*SESSION_WAYS, "decorator")
+HIDING_WAYS = ("attach", "mount")
+
+CORP, SECRET = "ww0001", "app-secret"
+
+
+@dataclass
+class Client:
+    """Calls the platform by one way."""
+
+    way: str
+    app: AppCredential
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        if self.way == "session.auth":
+            self.session.auth = WeComAuth(self.app)
+        elif self.way == "attach":
+            attach(self.session, self.app)
+        elif self.way == "mount":
+            inner = self.session.get_adapter(self.app.base_url)
+            self.session.mount(f"{self.app.base_url}/", WeComAdapter(self.app, inner))
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One call; the path may bring a query."""
+        options.setdefault("timeout", 20)
+        url = path if "://" in path else f"{self.app.base_url}/cgi-bin/{path}"
+        if self.way == "decorator":
+            return self._decorated(method, url, **options)
+        if self.way == "auth=":
+            options.setdefault("auth", WeComAuth(self.app))
+        return self.session.request(method, url, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return self.request("POST", path, **options)
+
+    def upload(self, **options: Any) -> requests.Response:
+        """A body in whatever form; the route `take` notes what arrived of it."""
+        return self.post("take", **options)
+
+    @property
+    def _decorated(self) -> Any:
+        @with_access_token(self.app)
+        def call(
+            method: str, url: str, access_token: str = "", **options: Any
+        ) -> requests.Response:
+            mark = "&" if "?" in url else "?"
+            return self.session.request(
+                method, f"{url}{mark}access_token={access_token}", **options
+            )
+
+        return call
+
+    def connections(self) -> int:
+        """How many TCP connections this session has opened to the platform."""
+        adapter: Any = self.session.get_adapter("http://elsewhere.example/")
+        assert isinstance(adapter, HTTPAdapter)
+        return int(adapter.poolmanager.connection_from_url(self.app.base_url).num_connections)
+
+
+@contextmanager
+def platform(**options: Any) -> Iterator[tuple[FakeWeCom, AppCredential]]:
+    """A fake platform on a loopback port, and an app of it."""
+    fake = FakeWeCom(**options)
+    with fake.serve() as url:
+        yield fake, AppCredential(CORP, SECRET, base_url=url)
+
+
+class Taken:
+    """The route `take`: what arrived with a valid token, byte for byte."""
+
+    def __init__(self, fake: FakeWeCom) -> None:
+        self.bodies: list[bytes] = []
+        fake.route("take", self._take)
+
+    def _take(self, request: Any) -> dict[str, Any]:
+        self.bodies.append(request.body)
+        return {"errcode": 0, "errmsg": "ok"}
+
+
+def warm(client: Client) -> None:
+    """Let the client hold a token that is valid, so that the test can end it."""
+    assert client.get("get_api_domain_ip").json()["errcode"] == 0
+
+
+def all_ways(*ways: str) -> pytest.MarkDecorator:
+    """Run this test once for each way."""
+    return pytest.mark.parametrize("way", ways or WAYS)
