@@ -19,6 +19,8 @@ PUT = {
     "https://h/p?": "https://h/p?access_token=T",
     "https://h/p?a=": "https://h/p?a=&access_token=T",
     "https://h/p?a=%20b&&c": "https://h/p?a=%20b&&c&access_token=T",
+    "https://h/p?q=why?": "https://h/p?q=why?&access_token=T",
+    "https://h/p??": "https://h/p??&access_token=T",
     "https://h/p?a=1&": "https://h/p?a=1&&access_token=T",
     "https://h/p#f": "https://h/p?access_token=T#f",
     "https://h/p?#f": "https://h/p?access_token=T#f",
@@ -92,7 +94,7 @@ def test_whatever_is_there_stays_in_its_place(text: str, fragment: str, token: s
     kept = [p for p in text.split("&") if unquote(p.partition("=")[0]) != "access_token"]
     rest = filled.partition("#")[0].partition("?")[2].split("&")[:-1]
     assert rest == kept or (rest, kept) == ([], [""])
-    assert query.drop(filled, "access_token") == query.drop(url, "access_token").replace("?#", "#")
+    assert query.find(query.drop(filled, "access_token"), "access_token") == []
 
 
 # --- what arrives ---

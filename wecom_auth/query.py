@@ -17,7 +17,7 @@ def put(url: str, name: str, value: str) -> str:
     if "#" not in url and not _may_hold(url, name):
         if "?" not in url:
             return f"{url}?{parameter}"
-        return url + parameter if url[-1] == "?" else f"{url}&{parameter}"
+        return f"{url}&{parameter}" if url.find("?") < len(url) - 1 else url + parameter
     head, hash_, fragment = url.partition("#")
     path, _, query = head.partition("?")
     pieces = [*_others(query, name), parameter] if query else [parameter]
