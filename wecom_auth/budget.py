@@ -10,6 +10,7 @@ class Budget:
 
     Bounded by time and not by calls: a wrong app, an endpoint that always answers 40014, or two
     programs that end each other's tokens cost a gettoken a minute, however often they call.
+    Only a fetch that brought a token is spent: while gettoken is down no token can be rejected.
     """
 
     __slots__ = ("_last", "_spent")
@@ -18,18 +19,15 @@ class Budget:
         self._spent = 0
         self._last = 0.0
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether the burst is used up."""
-        return self._spent > BURST
-
-    def take(self, now: float) -> bool:
-        """Take one fetch if there is one to take now (seconds on a monotonic clock)."""
+    def allows(self, now: float) -> bool:
+        """Whether there is a fetch to be had now (seconds on a monotonic clock)."""
         quiet = now - self._last
-        if self._spent and quiet >= QUIET:
+        if quiet >= QUIET:
             self._spent = 0
-        if self._spent >= BURST and quiet < min(LONGEST, 2.0 ** (self._spent - BURST)):
-            return False
+        beyond = self._spent - BURST
+        return beyond < 0 or quiet >= min(LONGEST, 2.0 ** min(beyond, 6))
+
+    def spend(self, now: float) -> None:
+        """One fetch was made."""
         self._spent += 1
         self._last = now
-        return True

@@ -159,7 +159,8 @@ def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Tok
         rejections = state.rejections
         now, wall = state.memory.monotonic(), state.memory.wall()
         grant = _try(state, flight, send)
-        if not state.rejected_since(grant.value, rejections):
+        state.spend()
+        if not state.rejected_since(grant.value, rejections) or not state.may_fetch():
             break
     state.shelf.put(seen, grant, wall, state.rejected)
     log.info("%s: token fetched, valid for %d s", state.credential, grant.life)

@@ -114,7 +114,7 @@ class State:
     def put_off(self, first: float) -> None:
         """No refresh behind for a while that grows from `first` seconds."""
         with self.memory.lock:
-            delay = min(first * 2.0**self.put_offs, _LONGEST_PUT_OFF)
+            delay = min(first * 2.0 ** min(self.put_offs, 10), _LONGEST_PUT_OFF)
             self.retry_at = self.memory.monotonic() + delay * random.uniform(0.75, 1.25)  # noqa: S311
             self.put_offs += 1
 
@@ -149,8 +149,7 @@ class State:
         with self.memory.lock:
             if not self.owed or self.last is None or self.is_over(self.last):
                 return True
-            self.budget = self.budget or Budget()
-            if self.budget.take(self.memory.monotonic()):
+            if self.budget is None or self.budget.allows(self.memory.monotonic()):
                 return True
         self.warn(
             "budget",
@@ -160,6 +159,13 @@ class State:
             " same store",
         )
         return False
+
+    def spend(self) -> None:
+        """A fetch has brought a token: charge it if a rejection caused it."""
+        with self.memory.lock:
+            if self.owed:
+                self.budget = self.budget or Budget()
+                self.budget.spend(self.memory.monotonic())
 
     def serve_last(self) -> Token:
         """The last token again, rejected or not: all there is while no fetch is allowed."""
