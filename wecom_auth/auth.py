@@ -7,8 +7,9 @@ import requests
 from requests.auth import AuthBase
 
 from . import query
+from .answers import rejection
 from .credentials import Credential
-from .redaction import hide_token, twin
+from .redaction import clean_location, hide_token, twin
 from .replay import replay, send_clean
 from .source import TokenSource, as_source
 
@@ -71,22 +72,31 @@ class _Answered:
     thread sends, and runs twice under requests-cache.
     """
 
-    __slots__ = ("_source",)
+    __slots__ = ("_redirect", "_source")
 
     def __init__(self, source: TokenSource) -> None:
         self._source = source
+        self._redirect: requests.Response | None = None
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
         url = request.url or ""
         sent = query.find(url, credential.parameter)
         visible = self._visible(request)
-        if sent and credential.covers(url):  # not where a redirect has led to another host
+        # Not where a redirect has led to another host.
+        if sent and credential.covers(url) and self._rejects(response, options):
             response = self._replay(response, request, visible, sent[-1], options)
         hide_token(response, visible, credential.parameter)
+        if self._redirect is not None:  # it has been followed to here
+            clean_location(self._redirect, credential.parameter, ())
+            self._redirect = None
         if response.is_redirect:
             self._authorise_redirect(response, url)
         return response
+
+    def _rejects(self, response: requests.Response, options: dict[str, Any]) -> bool:
+        codes, stream = self._source.credential.rejections, bool(options.get("stream"))
+        return rejection(response, codes, stream=stream) is not None
 
     def _replay(
         self,
@@ -115,9 +125,10 @@ class _Answered:
         return visible
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:
-        """A redirect within the platform gets a token, to anywhere else it loses what it echoes."""
+        """A redirect within the platform gets a token: requests takes the next URL from here."""
         target = urljoin(url, response.headers["Location"])
         credential = self._source.credential
         if credential.covers(target):
             token = self._source.get().value
             response.headers["Location"] = query.put(target, credential.parameter, token)
+            self._redirect = response

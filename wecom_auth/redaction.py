@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
 import requests
@@ -31,7 +32,10 @@ def redact(text: str, *secrets: str) -> str:
         >>> redact("GET /cgi-bin/user/get?access_token=abc&userid=zhangsan")
         'GET /cgi-bin/user/get?access_token=***&userid=zhangsan'
     """
-    text = _PARAMETER.sub(rf"\1{MASK}", text)
+    return _without(_PARAMETER.sub(rf"\1{MASK}", text), secrets)
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, MASK).replace(quote(secret, safe=""), MASK)
     return text
@@ -108,6 +112,7 @@ def hide_token(
     response: requests.Response, visible: requests.PreparedRequest, name: str
 ) -> requests.Response:
     """Let the response show `visible` in place of the request that carried the token."""
+    sent = getattr(response.request, "url", None) or ""
     response.request = visible
     response.url = visible.url or ""
     raw = response.raw
@@ -118,15 +123,20 @@ def hide_token(
     if retries is not None and getattr(retries, "history", None):
         raw.retries = retries.new(history=())
     if response.status_code != 200:
-        _clean_location(response, name)
+        clean_location(response, name, query.find(sent, name))
     return response
 
 
-def _clean_location(response: requests.Response, name: str) -> None:
+def clean_location(response: requests.Response, name: str, tokens: Iterable[str]) -> None:
+    """Take the token out of where a proxy sends the client that echoes what it was asked.
+
+    It may echo the query, or the whole URL in a parameter of its own (`?return=`, `?service=`).
+    """
     for headers in (response.headers, getattr(response.raw, "headers", {})):
-        location = headers.get("Location")
-        if location and name in location:
-            headers["Location"] = query.drop(location, name)
+        location = headers.get("Location") or ""
+        clean = _without(query.drop(location, name), tokens)
+        if clean != location:
+            headers["Location"] = clean
 
 
 def clean_error(
