@@ -190,7 +190,7 @@ def _describe(error: Exception) -> str:
     return type(error).__name__
 
 
-def _renew_locks() -> None:
+def _renew_locks() -> None:  # pragma: no cover, as forked children report nothing
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
     global _guarded_lock
     _guarded_lock = threading.Lock()
@@ -198,5 +198,5 @@ def _renew_locks() -> None:
         breaker._mutex = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch, Windows has no fork
     os.register_at_fork(after_in_child=_renew_locks)

@@ -71,7 +71,7 @@ def _release(lock: "BaseFileLock", owner: int) -> None:
         lock.release()
 
 
-def _let_go_in_child() -> None:
+def _let_go_in_child() -> None:  # pragma: no cover, as forked children report nothing
     """A forked child closes its copies, without unlocking: they would outlive the parent."""
     for lock in _held:
         descriptor = lock._context.lock_file_fd
@@ -83,5 +83,5 @@ def _let_go_in_child() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch, Windows has no fork
     os.register_at_fork(after_in_child=_let_go_in_child)

@@ -1,0 +1,304 @@
+"""A store that is away costs nobody an exception, and few a wait."""
+
+import logging
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from wecom_auth.stores import Breaker, FileStore, StoreError, TokenStore, guard
+from wecom_auth.stores.breaker import LONGEST_PAUSE
+
+
+class Flaky:
+    """A store whose operations fail when told to, and which counts what reaches it."""
+
+    def __init__(self) -> None:
+        self.failing: dict[str, Exception] = {}
+        self.calls: list[str] = []
+        self.texts: dict[str, str] = {}
+
+    def fail(self, *operations: str, error: Exception | None = None) -> None:
+        self.failing = dict.fromkeys(operations, error or StoreError("out of order"))
+
+    def _reached(self, operation: str) -> None:
+        self.calls.append(operation)
+        if operation in self.failing:
+            raise self.failing[operation]
+
+    def load(self, key: str) -> str | None:
+        self._reached("load")
+        return self.texts.get(key)
+
+    def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
+        self._reached("compare_and_set")
+        assert new is not None
+        self.texts[key] = new
+        return True
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Iterator[bool]:
+        self._reached("lock")
+        try:
+            yield timeout > 0
+        finally:
+            self._reached("release")
+
+    def __repr__(self) -> str:
+        return "<Flaky>"
+
+
+ALL = ("load", "compare_and_set", "lock")
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store() -> Flaky:
+    return Flaky()
+
+
+@pytest.fixture
+def breaker(store: Flaky, clock: Clock) -> Breaker:
+    return Breaker(store, clock=clock)
+
+
+def use(store: TokenStore) -> tuple[str | None, bool, bool]:
+    with store.lock("key", 1) as held:
+        return store.load("key"), store.compare_and_set("key", None, "text", 60), held
+
+
+def test_a_store_that_works_is_passed_through(breaker: Breaker, store: Flaky) -> None:
+    assert use(breaker) == (None, True, True)
+    assert breaker.load("key") == "text"
+    with breaker.lock("key", 0) as held:
+        assert held is False
+    assert not breaker.away
+
+
+def test_a_store_that_is_away_is_asked_once(breaker: Breaker, store: Flaky) -> None:
+    store.fail(*ALL)
+    for _ in range(10):
+        assert use(breaker) == (None, False, True)
+    assert store.calls == ["lock"]
+    assert breaker.away
+
+
+def test_control_without_the_breaker_every_call_meets_the_failure(store: Flaky) -> None:
+    store.fail(*ALL)
+    for _ in range(10):
+        with pytest.raises(StoreError):
+            use(store)
+    assert len(store.calls) == 10
+
+
+def test_it_is_tried_again_after_growing_pauses(
+    breaker: Breaker, store: Flaky, clock: Clock
+) -> None:
+    store.fail(*ALL)
+    breaker.load("key")
+    for pause in (5, 10, 20, 30, 30):
+        store.calls.clear()
+        clock.now += pause - 0.1
+        breaker.load("key")
+        assert store.calls == []
+        clock.now += 0.1
+        breaker.load("key")
+        breaker.load("key")
+        assert store.calls == ["load"]
+
+
+def test_it_comes_back_and_the_pauses_start_anew(
+    breaker: Breaker, store: Flaky, clock: Clock
+) -> None:
+    store.fail(*ALL)
+    breaker.load("key")
+    clock.now += 5
+    breaker.load("key")
+    store.fail()
+    clock.now += 10
+    assert use(breaker) == (None, True, True)
+    assert not breaker.away
+    store.fail(*ALL)
+    store.calls.clear()
+    breaker.load("key")
+    clock.now += 5
+    breaker.load("key")
+    assert store.calls == ["load", "load"]
+
+
+def test_each_transition_is_logged_once(
+    breaker: Breaker, store: Flaky, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wecom_auth")
+    store.fail(*ALL)
+    for _ in range(20):
+        use(breaker)
+        clock.now += 7
+    store.fail()
+    clock.now += LONGEST_PAUSE
+    use(breaker)
+    use(breaker)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "WARNING",
+            "<Flaky> cannot be used (lock: out of order); going on with the tokens in memory, "
+            "trying again",
+        ),
+        ("INFO", "<Flaky> is back"),
+    ]
+
+
+def test_only_texts_of_os_errors_are_logged(
+    breaker: Breaker, store: Flaky, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.fail("load", error=RuntimeError("INSERT … [parameters: 's3cret-token']"))
+    breaker.load("key")
+    assert "RuntimeError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_an_os_error_without_a_text_is_named(
+    breaker: Breaker, store: Flaky, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.fail("load", error=ConnectionResetError())
+    breaker.load("key")
+    assert "ConnectionResetError" in caplog.text
+
+
+def test_a_store_that_can_be_read_only_is_read(
+    breaker: Breaker, store: Flaky, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.texts["key"] = "theirs"
+    store.fail("compare_and_set", "lock")
+    use(breaker)
+    clock.now += 5
+    assert breaker.load("key") == "theirs"
+    for _ in range(50):
+        use(breaker)
+        clock.now += 1
+    store.calls.clear()
+    for _ in range(120):
+        assert use(breaker) == ("theirs", False, True)
+        clock.now += 1
+    assert store.calls.count("load") == 120
+    assert store.calls.count("compare_and_set") <= 5
+    assert len(caplog.records) == 1
+    store.fail()
+    clock.now += LONGEST_PAUSE
+    use(breaker)
+    use(breaker)
+    assert not breaker.away
+
+
+def test_one_caller_at_a_time_tries_again(store: Flaky, clock: Clock) -> None:
+    trying, go_on = threading.Event(), threading.Event()
+
+    class Slow(Flaky):
+        def load(self, key: str) -> str | None:
+            if clock.now > 100:
+                trying.set()
+                assert go_on.wait(5)
+            return super().load(key)
+
+    slow = Slow()
+    slow.fail("load")
+    breaker = Breaker(slow, clock=clock)
+    breaker.load("key")
+    clock.now += 5
+    slow.fail()
+    with ThreadPoolExecutor(1) as pool:
+        trial = pool.submit(use, breaker)
+        assert trying.wait(5)
+        assert use(breaker) == (None, False, True)  # the others do not wait for it
+        go_on.set()
+        assert trial.result() == (None, True, True)
+    assert not breaker.away
+
+
+def test_many_that_fail_at_once_count_as_one_failure(store: Flaky, clock: Clock) -> None:
+    meeting = threading.Barrier(8)
+
+    class Meeting(Flaky):
+        def load(self, key: str) -> str | None:
+            if clock.now == 100:
+                meeting.wait(5)
+            return super().load(key)
+
+    together = Meeting()
+    together.fail("load")
+    breaker = Breaker(together, clock=clock)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(breaker.load, ["key"] * 8)) == [None] * 8
+    assert together.calls == ["load"] * 8
+    clock.now += 5
+    breaker.load("key")
+    assert len(together.calls) == 9, "after the first pause, not a longer one"
+
+
+def test_what_the_body_raises_goes_through_and_the_release_does_not(
+    breaker: Breaker, store: Flaky
+) -> None:
+    store.fail("release")
+    with pytest.raises(ZeroDivisionError), breaker.lock("key", 1):
+        raise ZeroDivisionError
+    assert breaker.away
+    assert store.calls == ["lock", "release"]
+
+
+def test_a_lock_is_released_though_the_store_failed_meanwhile(
+    breaker: Breaker, store: Flaky
+) -> None:
+    with breaker.lock("key", 1):
+        store.fail("load")
+        breaker.load("key")
+    assert store.calls == ["lock", "load", "release"]
+
+
+def test_a_lock_that_waits_its_turn_is_no_trial(
+    breaker: Breaker, store: Flaky, clock: Clock
+) -> None:
+    store.fail("load")
+    breaker.load("key")
+    clock.now += 5
+    store.calls.clear()
+    with breaker.lock("key", 1) as held:
+        assert held is True
+    assert store.calls == ["load"], "found out by reading, not by waiting for a lock"
+
+
+def test_equality_repr_and_pickle(tmp_path: object) -> None:
+    one, two = Breaker(FileStore(str(tmp_path))), Breaker(FileStore(str(tmp_path)))
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one != FileStore(str(tmp_path))
+    assert guard(one) is one
+    assert guard(one.store) is guard(two.store)
+    assert guard(one.store).store is one.store
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert repr(one) == f"Breaker({one.store!r})"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_while_another_thread_holds_its_lock(breaker: Breaker, store: Flaky) -> None:
+    store.fail("load")
+    breaker.load("key")
+    with breaker._mutex:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if breaker.load("key") is None else 1)
+    assert os.waitpid(child, 0)[1] == 0

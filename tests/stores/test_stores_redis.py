@@ -1,0 +1,326 @@
+"""RedisStore, over a real redis-server."""
+
+import logging
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
+from redis_server import RedisServer
+
+from wecom_auth.stores import Breaker, RedisStore, StoreError
+from wecom_auth.stores import redis as module
+
+
+@pytest.fixture
+def raw(shared_redis: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(shared_redis.url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def store(shared_redis: RedisServer) -> RedisStore:
+    return RedisStore(shared_redis.url)
+
+
+def test_the_value_is_the_text_and_expires_by_the_server(store: RedisStore, raw: Any) -> None:
+    store.compare_and_set("key", None, '{"access_token": "企业"}', 7200)
+    assert raw.get("wecom_auth:key").decode() == '{"access_token": "企业"}'
+    assert 7_100_000 < raw.pttl("wecom_auth:key") <= 7_200_000
+
+
+def test_every_key_expires(store: RedisStore, raw: Any) -> None:
+    store.compare_and_set("key", None, "text", 60)
+    store.compare_and_set("for ever", None, "text", float("inf"))
+    with store.lock("key", 1), store.lock("key", 0.1) as spare:
+        assert spare
+        keys = raw.keys("*")
+        assert len(keys) == 4
+        assert all(raw.pttl(key) > 0 for key in keys)
+        assert 14_000 < raw.pttl("wecom_auth:key:lock") <= 15_000
+    assert len(raw.keys("*")) == 2
+
+
+def test_a_prefix_keeps_apart(shared_redis: RedisServer, raw: Any) -> None:
+    one, two = (RedisStore(shared_redis.url, prefix=prefix) for prefix in ("prod:", "test:"))
+    one.compare_and_set("key", None, "text", 60)
+    assert two.load("key") is None
+    assert one != two
+    assert raw.keys("*") == [b"prod:key"]
+
+
+@pytest.mark.parametrize("kind", ["list", "hash", "set", "bytes"])
+@pytest.mark.parametrize("decode", [None, False, True], ids=["url", "bytes", "text"])
+def test_foreign_garbage_counts_as_absent_and_is_overwritten(
+    shared_redis: RedisServer,
+    raw: Any,
+    kind: str,
+    decode: bool | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def spoil() -> None:
+        raw.delete("wecom_auth:key")
+        if kind == "list":
+            raw.lpush("wecom_auth:key", "x")
+        elif kind == "hash":
+            raw.hset("wecom_auth:key", "x", "y")
+        elif kind == "set":
+            raw.sadd("wecom_auth:key", "x")
+        else:
+            raw.set("wecom_auth:key", b"\xff\xfe\x80")
+
+    where: Any = shared_redis.url
+    if decode is not None:
+        where = Redis.from_url(shared_redis.url, decode_responses=decode)
+    store = RedisStore(where)
+    spoil()
+    assert store.load("key") is None
+    assert store.load("key") is None
+    assert store.compare_and_set("key", "other", "new", 60) is False
+    assert store.compare_and_set("key", None, "new", 60) is True
+    assert store.load("key") == "new"
+    spoil()
+    assert store.compare_and_set("key", None, None, 0) is True
+    assert not raw.exists("wecom_auth:key")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "holds no text" in caplog.text
+    if decode is not None:
+        where.close()
+
+
+def test_after_a_flush_it_goes_on(store: RedisStore, raw: Any) -> None:
+    store.compare_and_set("key", None, "old", 60)
+    with store.lock("key", 1):
+        raw.flushall()
+        raw.script_flush()
+        assert store.compare_and_set("key", "old", "new", 60) is False
+        assert store.compare_and_set("key", None, "new", 60) is True
+
+
+def test_a_lock_is_released_by_its_owner_only(store: RedisStore, raw: Any) -> None:
+    with store.lock("key", 1):
+        raw.set("wecom_auth:key:lock", "of another, after the lease")
+    assert raw.get("wecom_auth:key:lock") == b"of another, after the lease"
+
+
+def test_control_a_release_without_compare_frees_anothers(
+    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RELEASE", "return redis.call('DEL', KEYS[1])")
+    with store.lock("key", 1):
+        raw.set("wecom_auth:key:lock", "of another, after the lease")
+    assert raw.get("wecom_auth:key:lock") is None
+
+
+def test_past_a_holder_that_died_exactly_one_goes_on(store: RedisStore, raw: Any) -> None:
+    raw.set("wecom_auth:key:lock", "dead", px=15_000)
+    began = time.monotonic()
+    with store.lock("key", 0.4) as one, store.lock("key", 0.4) as other:
+        assert (one, other) == (True, False)
+    assert time.monotonic() - began < 1.5
+    assert raw.get("wecom_auth:key:lock") == b"dead"
+
+
+def test_a_lease_that_ends_frees_the_lock(
+    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEASE", 0.2)
+    entered = store.lock("key", 1)
+    assert entered.__enter__() is True  # and never released
+    with store.lock("key", 30) as held:
+        assert held is True
+
+
+def test_a_release_that_fails_does_not_replace_what_the_body_raised(
+    redis_server: RedisServer,
+) -> None:
+    store = RedisStore(redis_server.url)
+
+    def body() -> None:
+        with store.lock("key", 1):
+            redis_server.kill()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        body()
+
+
+def test_a_dead_server_is_told_at_once(redis_server: RedisServer) -> None:
+    store = RedisStore(redis_server.url)
+    assert store.load("key") is None
+    redis_server.kill()
+    began = time.monotonic()
+    for use in (
+        lambda: store.load("key"),
+        lambda: store.compare_and_set("key", None, "text", 60),
+        lambda: store.lock("key", 5).__enter__(),
+    ):
+        with pytest.raises(StoreError, match="ConnectionError"):
+            use()
+    assert time.monotonic() - began < 0.5
+    redis_server.start()
+    assert store.compare_and_set("key", None, "text", 60), "the same handle, back at once"
+
+
+def test_a_server_that_hangs_costs_a_bounded_time(redis_server: RedisServer) -> None:
+    known, fresh = RedisStore(redis_server.url), RedisStore(redis_server.url)
+    known.load("key")
+    redis_server.pause()
+    for store in (known, fresh):
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="Timeout"):
+            store.load("key")
+        assert time.monotonic() - began < module.SOCKET_TIMEOUT + 0.7
+    redis_server.resume()
+    assert known.load("key") is None
+
+
+def test_the_url_may_say_how_long_to_wait(redis_server: RedisServer) -> None:
+    store = RedisStore(f"{redis_server.url}?socket_timeout=0.1&socket_connect_timeout=0.1")
+    redis_server.pause()
+    began = time.monotonic()
+    with pytest.raises(StoreError):
+        store.load("key")
+    assert time.monotonic() - began < 0.8
+
+
+def test_a_server_that_is_read_only(shared_redis: RedisServer) -> None:
+    with Redis.from_url(shared_redis.url) as raw:
+        store = RedisStore(shared_redis.url)
+        store.compare_and_set("replicated", None, "text", 60)
+        raw.replicaof("127.0.0.1", "1")
+        try:
+            with pytest.raises(StoreError, match=r"(?i)read.?only"):
+                store.compare_and_set("replicated", "text", "new", 60)
+            with pytest.raises(StoreError, match=r"(?i)read.?only"):
+                store.lock("replicated", 1).__enter__()
+            assert store.load("replicated") == "text"
+        finally:
+            raw.replicaof("NO", "ONE")
+
+
+def test_a_server_that_is_full(redis_server: RedisServer) -> None:
+    store = RedisStore(redis_server.url)
+    with Redis.from_url(redis_server.url) as raw:
+        raw.config_set("maxmemory-policy", "noeviction")
+        raw.config_set("maxmemory", "1")
+        with pytest.raises(StoreError, match=r"OutOfMemory|OOM|maxmemory"):
+            store.compare_and_set("key", None, "text", 60)
+        assert store.load("key") is None
+        raw.config_set("maxmemory", "0")
+    assert store.compare_and_set("key", None, "text", 60)
+
+
+def test_a_wrong_password_is_told_without_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = RedisServer("--requirepass", "right")
+    try:
+        url = server.url.replace("//", "//:s3cret@")
+        with pytest.raises(StoreError, match=r"(?i)password|auth") as caught:
+            RedisStore(url).load("key")
+        assert "s3cret" not in str(caught.value)
+        Breaker(RedisStore(url)).load("key")
+        Breaker(RedisStore(server.url)).load("key")
+        assert "s3cret" not in caplog.text
+        assert RedisStore(server.url.replace("//", "//:right@")).load("key") is None
+    finally:
+        server.kill()
+
+
+def test_what_the_server_quotes_of_a_command_is_not_passed_on(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise ResponseError("unknown command 'EVAL', with args beginning with: 's3cret'")
+
+    monkeypatch.setattr(store.client, "eval", refuse)
+    with pytest.raises(StoreError, match=r"unknown command 'EVAL'$") as caught:
+        store.compare_and_set("key", None, "s3cret", 60)
+    assert caught.value.__context__ is None
+
+
+def test_an_error_of_get_that_is_not_about_the_type(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise ResponseError("LOADING the dataset")
+
+    monkeypatch.setattr(store.client, "get", refuse)
+    with pytest.raises(StoreError, match="LOADING"):
+        store.load("key")
+
+
+def test_pickle(shared_redis: RedisServer, store: RedisStore, raw: Any) -> None:
+    store = RedisStore(shared_redis.url, prefix="mine:")
+    again = pickle.loads(pickle.dumps(store))
+    assert again == store
+    assert again.prefix == "mine:"
+    assert again.compare_and_set("key", None, "text", 60)
+    with pytest.raises(TypeError, match="make it from a URL"):
+        pickle.dumps(RedisStore(raw))
+
+
+def test_equality_and_repr(shared_redis: RedisServer, raw: Any) -> None:
+    url = "redis://user:s3cret@cache:6379/0?password=s3cret"
+    assert RedisStore(url) == RedisStore(url)
+    assert hash(RedisStore(url)) == hash(RedisStore(url))
+    assert RedisStore(url) != RedisStore(url, prefix="x:")
+    assert RedisStore(raw) == RedisStore(raw)
+    assert RedisStore(raw) != RedisStore(Redis.from_url(url))
+    assert RedisStore(url) != url
+    assert repr(RedisStore(url)) == (
+        "<RedisStore over 'redis://cache:6379/0', prefix 'wecom_auth:'>"
+    )
+    assert repr(RedisStore(raw)) == "<RedisStore over a client, prefix 'wecom_auth:'>"
+    assert "s3cret" not in repr(RedisStore("unix://u:s3cret@/run/redis.sock"))
+
+
+@pytest.mark.parametrize("what", [None, 5, b"redis://x", ["redis://x"]])
+def test_something_else_than_a_url_or_client(what: Any) -> None:
+    with pytest.raises(TypeError, match="must be a URL"):
+        RedisStore(what)
+
+
+def test_a_prefix_that_is_no_text() -> None:
+    with pytest.raises(TypeError, match="prefix must be a str"):
+        RedisStore("redis://x", prefix=b"x")  # type: ignore[arg-type]
+
+
+def test_a_url_of_something_else() -> None:
+    with pytest.raises(ValueError, match="redis://:password@host"):
+        RedisStore("http://cache:6379")
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ModuleNotFoundError, match=r'wecom-auth\[redis\]"'):
+        RedisStore("redis://cache")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_connections_of_its_own(store: RedisStore, raw: Any) -> None:
+    store.compare_and_set("key", None, "parent's", 60)
+    child = os.fork()
+    if child == 0:
+        right = all(store.load("key") == "parent's" for _ in range(200))
+        os._exit(0 if right else 1)
+    assert all(store.load("key") == "parent's" for _ in range(200))
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_connection_is_made_anew_in_another_process(
+    shared_redis: RedisServer, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, live = RedisStore(shared_redis.url), RedisStore(raw)
+    parents = store.client
+    assert store.client is parents
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert store.client is not parents
+    assert store.client is store.client
+    assert live.client is raw, "redis-py's own matter"
