@@ -1,7 +1,9 @@
 """One HTTP exchange: gettoken, and what its answer means."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import requests
@@ -9,7 +11,7 @@ import requests
 from . import errors
 from .answers import LIMIT, errcode_of, parse
 from .errors import CredentialError, TokenConnectionError, TokenTimeout, TokenUnavailable
-from .redaction import redact
+from .redaction import redact, shorten
 
 TOKEN_LIFE = 7200.0
 """Seconds; the life of every token the platform documents."""
@@ -18,11 +20,18 @@ Send = Callable[[requests.Request, float], requests.Response]
 """How an exchange is sent: the request, and the seconds that it may take."""
 
 
+ours: ContextVar[bool] = ContextVar("wecom_auth_exchange", default=False)
+"""Whether what is being sent is an exchange of ours, which the drop-in lets pass."""
+
+
 class Grant(NamedTuple):
     """What an exchange brought: the token, and the seconds that it lives."""
 
     value: str
     life: float
+
+    def __repr__(self) -> str:
+        return f"<Grant {shorten(self.value)}, {self.life:g} s>"
 
 
 def exchange(request: requests.Request, send: Send, limit: float, secret: str) -> Grant:
@@ -40,7 +49,8 @@ def exchange(request: requests.Request, send: Send, limit: float, secret: str) -
     """
     deadline = time.monotonic() + limit
     try:
-        response = send(request, limit)
+        with _marked_as_ours():
+            response = send(request, limit)
         status, body = response.status_code, _read(response, deadline)
         failure = None
     except requests.RequestException as error:
@@ -52,8 +62,19 @@ def exchange(request: requests.Request, send: Send, limit: float, secret: str) -
     return _grant(status, parse(body), secret)
 
 
+@contextmanager
+def _marked_as_ours() -> Iterator[None]:
+    mark = ours.set(True)
+    try:
+        yield
+    finally:
+        ours.reset(mark)
+
+
 def seconds(stated: object, default: float) -> float:
     """A life in seconds; one that makes no sense counts as not stated, one too long is cut."""
+    if isinstance(stated, bool):
+        return default
     try:
         life = float(stated)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

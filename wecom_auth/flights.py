@@ -58,7 +58,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
             lead(state, flight, send)
         outcome = None
         try:
-            waiting = asyncio.shield(asyncio.wrap_future(flight.outcome))
+            waiting = asyncio.wrap_future(flight.outcome)  # which no waiter can cancel
             outcome = await asyncio.wait_for(waiting, _patience(flight, deadline))
         except TimeoutError:
             _give_up_if_overdue(state, flight)
@@ -70,13 +70,26 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
 
 def refresh_behind(state: State, send: Send) -> None:
     """Fetch a new token in a daemon thread, unless that is under way or was put off."""
-    with state.memory.lock:
-        if state.flight is not None or state.memory.monotonic() < state.retry_at:
-            return
-        flight = state.flight = Flight(LIMIT)
-    if not start_thread(lead, state, flight, send):
+    flight = _take_off(state, LIMIT)
+    if flight is not None and not start_thread(lead, state, flight, send):
         state.put_off(1.0)  # the old token serves on; past hard a caller fetches
         _land(state, flight, None)
+
+
+def refresh_in_front(state: State, old: Token, limit: float, send: Send) -> None:
+    """Fetch a new token in this very call, unless that is done, under way or was put off."""
+    with state.memory.lock:
+        flight = _take_off(state, limit) if state.current() is old else None
+    if flight is not None:
+        lead(state, flight, send)
+
+
+def _take_off(state: State, limit: float) -> Flight | None:
+    with state.memory.lock:
+        if state.flight is not None or state.memory.monotonic() < state.retry_at:
+            return None
+        state.flight = Flight(limit)
+        return state.flight
 
 
 def board(state: State, limit: float, force: bool) -> tuple[Flight | Token, bool]:
@@ -106,11 +119,18 @@ def lead(state: State, flight: Flight, send: Send) -> Token | WeComError:
         text = redact(f"{type(error).__name__}: {error}")
         outcome = shared = TokenUnavailable(f"no token could be fetched: {text}")
     finally:
-        if isinstance(shared, WeComError) and state.current() is not None:
-            state.put_off(1.0)
-            state.warn("refresh", f"the token was not refreshed, the old one serves on: {shared}")
-        _land(state, flight, shared)
+        try:
+            _put_off_after(state, shared)
+        finally:  # a user's cache may raise
+            _land(state, flight, shared)
     return outcome
+
+
+def _put_off_after(state: State, outcome: Token | WeComError | None) -> None:
+    """A refresh that fails while the old token serves is tried again later, and told once."""
+    if isinstance(outcome, WeComError) and state.current() is not None:
+        state.put_off(1.0)
+        state.warn("refresh", f"the token was not refreshed, the old one serves on: {outcome}")
 
 
 def start_thread(target: Callable[..., object], *args: object) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Callable
 from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -21,6 +22,12 @@ _states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
 _recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
 _numbers = itertools.count(1)
 _shared_session: requests.Session | None = None
+_forgetters: list[Callable[[], object]] = []
+
+
+def on_reset(forget: Callable[[], object]) -> None:
+    """Call this too at each reset: for what a way to attach keeps for the process."""
+    _forgetters.append(forget)
 
 
 def state_of(credential: Credential, spec: object) -> State:
@@ -89,6 +96,8 @@ def reset(timeout: float = LIMIT + flights.GRACE) -> None:
     for state in states:
         state.forget()
     memory.process_wide.clear()
+    for forget in _forgetters:
+        forget()
 
 
 def _after_fork() -> None:
