@@ -122,7 +122,7 @@ def _body_code(body: bytes, codes: Collection[int]) -> int | None:
 
 def _small_body(response: requests.Response, stream: bool) -> bytes | None:
     if stream and not _consumed(response):
-        return _peek(response) if _worth_peeking(response) else None
+        return peek(response) if _worth_peeking(response) else None
     body = response.content
     return body if body and len(body) <= LIMIT else None
 
@@ -135,7 +135,7 @@ def _worth_peeking(response: requests.Response) -> bool:
     return "Content-Encoding" in headers or not length.isdecimal() or int(length) <= LIMIT
 
 
-def _peek(response: requests.Response) -> bytes | None:
+def peek(response: requests.Response) -> bytes | None:
     """The decoded body of a stream if it is small; whatever was read is given back."""
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):

@@ -106,6 +106,15 @@ class TokenSource:
         """The token in memory if there is one that has not ended; never fetches."""
         return self._state.current()
 
+    def remaining(self, token: Token) -> float:
+        """Seconds for which this token will still be handed out; 0 when it has ended.
+
+        Example:
+            >>> source.remaining(source.get())  # doctest: +SKIP
+            7140.0
+        """
+        return max(0.0, token._hard - self._state.age(token))
+
     def refresh(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
         """A newer token than the one held, fetched now or just now by a neighbour.
 
