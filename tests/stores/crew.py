@@ -13,16 +13,18 @@ import time
 from contextlib import nullcontext
 from typing import Any
 
+import filelock  # noqa: F401  # or each process would import it for itself
+import redis  # noqa: F401  # likewise
 import requests
 
 import wecom_auth
-from wecom_auth.stores import breaker, file, memory, open_store, redis
+from wecom_auth.stores import FileStore, RedisStore, breaker, memory, open_store
 
 
 def sabotage(what: str) -> None:
     """Take a mechanism away: the control of a claim."""
     if what == "no lock":
-        for store in (file.FileStore, redis.RedisStore):
+        for store in (FileStore, RedisStore):
             store.lock = lambda self, key, timeout: nullcontext(True)  # type: ignore
     elif what == "no breaker":
         wecom_auth.registry.guard = lambda store: store  # type: ignore
@@ -61,7 +63,7 @@ class Member:
             memory.process_wide.wall = lambda: time.time() + skew
         app = wecom_auth.AppCredential("corp", self.job["secret"], base_url=self.job["url"])
         store = open_store(self.job["store"])
-        if skew and isinstance(store, file.FileStore):
+        if skew and isinstance(store, FileStore):
             store._clock = lambda: time.time() + skew
         threads = [
             threading.Thread(target=self.work, args=(thread, app, store))
