@@ -8,6 +8,7 @@ small as a rejection is, in decoded bytes; and only the top level of the JSON co
 
 import json
 from collections.abc import Collection
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ def rejection(
         return None
     if response.status_code != 200:
         return None
-    body = _small_body(response, stream)
+    body = _small_body(response, stream, told=code is not None)
     if body is None:
         return None
     if code is None:
@@ -59,22 +60,22 @@ def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Re
         >>> session.hooks["response"].append(raise_for_errcode)  # doctest: +SKIP
         >>> raise_for_errcode(session.get(url)).json()  # doctest: +SKIP
     """
+    if not isinstance(response, requests.Response):
+        raise TypeError(f"response must be a requests.Response, not {type(response).__name__}")
     if _header_code(response) == 0 or _is_file(response):
         return response
-    stream = kwargs.get("stream", True) and not _consumed(response)
-    answer = parse(_small_body(response, stream) if stream else response.content)
+    stream = kwargs.get("stream", True) and _is_unread(response)
+    answer = parse(_small_body(response, stream) if stream else _body(response))
     code = errcode_of(answer)
     if not code:
         return response
-    visible = redaction.visible_request(response.request, "access_token")
+    what = "the call"
+    if response.request is not None:  # as in one made by hand, in a test
+        visible = redaction.visible_request(response.request, "access_token")
+        what = f"{visible.method} {visible.path_url.partition('?')[0]}"
+        redaction.hide_token(response, visible, "access_token")
     errmsg = redaction.redact(str(answer.get("errmsg", "")))
-    what = f"{visible.method} {visible.path_url.partition('?')[0]}"
-    raise APIError(
-        describe(what, code, errmsg),
-        errcode=code,
-        errmsg=errmsg,
-        response=redaction.hide_token(response, visible, "access_token"),
-    )
+    raise APIError(describe(what, code, errmsg), errcode=code, errmsg=errmsg, response=response)
 
 
 def parse(body: bytes | None) -> dict[str, Any]:
@@ -108,30 +109,44 @@ def _is_file(response: requests.Response) -> bool:
     return "Content-Disposition" in response.headers
 
 
-def _consumed(response: requests.Response) -> bool:
-    return bool(getattr(response, "_content_consumed", True))
+def _is_unread(response: requests.Response) -> bool:
+    return response._content is False
+
+
+def _body(response: requests.Response) -> bytes | None:
+    """The body; None where the caller has streamed it away."""
+    gone = _is_unread(response) and response._content_consumed
+    return None if gone else response.content
 
 
 def _body_code(body: bytes, codes: Collection[int]) -> int | None:
     # Most answers are told apart without parsing: a code that is there stands in the text.
-    if not any(b"%d" % code in body for code in codes):
+    if not any(map(body.__contains__, _spelled(codes))):
         return None
     code = errcode_of(parse(body))
     return code if code in codes else None
 
 
-def _small_body(response: requests.Response, stream: bool) -> bytes | None:
-    if stream and not _consumed(response):
-        return peek(response) if _worth_peeking(response) else None
-    body = response.content
+@lru_cache(maxsize=8)
+def _spelled(codes: Collection[int]) -> tuple[bytes, ...]:
+    return tuple(b"%d" % code for code in codes)
+
+
+def _small_body(response: requests.Response, stream: bool, told: bool = False) -> bytes | None:
+    if stream and _is_unread(response):
+        return peek(response) if _worth_peeking(response, told) else None
+    body = _body(response)
     return body if body and len(body) <= LIMIT else None
 
 
-def _worth_peeking(response: requests.Response) -> bool:
+def _worth_peeking(response: requests.Response, told: bool) -> bool:
+    """Whether a stream may be a rejection: it is JSON, or its header says so, and not too long."""
     headers = response.headers
-    if _is_file(response) or "json" not in headers.get("Content-Type", "").lower():
+    if response._content_consumed or _is_file(response):
         return False
-    length = headers.get("Content-Length", "")
+    if not told and "json" not in headers.get("Content-Type", "").lower():
+        return False
+    length = headers.get("Content-Length", "")[:9]
     return "Content-Encoding" in headers or not length.isdecimal() or int(length) <= LIMIT
 
 
