@@ -65,7 +65,7 @@ class Shelf:
             kind = {"CredentialError": CredentialError}.get(record["kind"], TokenUnavailable)
             if not wall < float(record["until"]):
                 return None
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
         return kind(describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
 

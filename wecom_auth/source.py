@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import requests
+from requests.hooks import default_hooks
 from urllib3 import Timeout
 
 from . import flights
@@ -81,12 +82,13 @@ class TokenSource:
         Example:
             >>> source.get(timeout=3).value  # doctest: +SKIP
         """
-        return self._ready(via) or flights.join(self._state, _limit(timeout), via or self._send)
+        limit = LIMIT if timeout is None else _limit(timeout)
+        return self._ready(via) or flights.join(self._state, limit, via or self._send)
 
     async def aget(self, timeout: float | None = None) -> Token:
         """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
-        token = self._ready(None)
-        return token or await flights.join_async(self._state, _limit(timeout), self._send)
+        limit = _limit(timeout)
+        return self._ready(None) or await flights.join_async(self._state, limit, self._send)
 
     def _ready(self, via: Send | None) -> Token | None:
         state = self._state
@@ -133,7 +135,7 @@ class TokenSource:
         """
         value = rejected.value if isinstance(rejected, Token) else rejected
         if not isinstance(value, str) or not value:
-            raise TypeError(f"rejected must be a Token or its value, not {rejected!r}")
+            raise TypeError("rejected must be a Token or the value of one, a non-empty str")
         self._state.invalidate(value)
 
     def replace(
@@ -159,7 +161,10 @@ class TokenSource:
 
     async def areplace(self, rejected: Token | str) -> Token | None:
         """`replace` for a coroutine; whatever blocks runs in a thread."""
-        await asyncio.to_thread(self.invalidate, rejected)
+        try:
+            await asyncio.to_thread(self.invalidate, rejected)
+        except RuntimeError:  # no thread can start
+            self.invalidate(rejected)
         try:
             return self._other(rejected, await self.aget())
         except WeComError as error:
@@ -184,6 +189,7 @@ class TokenSource:
     def _send(self, request: requests.Request, limit: float) -> requests.Response:
         session = self._session or process_session()
         prepared = session.prepare_request(request)
+        prepared.hooks = default_hooks()  # a session's raise_for_errcode is meant for its calls
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         settings["timeout"] = Timeout(total=limit)
         return session.send(prepared, allow_redirects=False, **settings)
@@ -226,7 +232,7 @@ def _limit(timeout: float | None) -> float:
         raise TypeError(f"timeout must be seconds or None, not {type(timeout).__name__}")
     if not timeout > 0:
         raise ValueError("timeout must be more than 0 seconds")
-    return min(float(timeout), LIMIT)
+    return float(min(timeout, LIMIT))
 
 
 def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:

@@ -62,7 +62,7 @@ class Flight:
         return max(0.001, self.deadline - time.monotonic())
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class State:
     """Shared by every handle over one credential and one store; the memory's lock guards it."""
 
@@ -72,7 +72,7 @@ class State:
     key: str
     flight: Flight | None = None
     last: Token | None = None
-    rejected: tuple[str, ...] = ()
+    rejected: dict[str, int] = field(default_factory=dict)
     rejections: int = 0
     owed: bool = False
     budget: Budget | None = None
@@ -103,12 +103,12 @@ class State:
             if self.flight is not flight:
                 return previous or token
             if previous is not None and previous.value == token.value:
-                if previous is not token:
-                    self.put_off((token._hard - token._soft) / 4)
+                self.put_off(1.0 if token is self.last else (token._hard - token._soft) / 4)
                 return previous
             self.memory.save(self.key, token)
-            self.last, self.owed, self.failure, self.put_offs = token, False, None, 0
-            self.told -= {"refresh", "resend"}
+            if token is not self.last:
+                self.last, self.owed, self.failure, self.put_offs = token, False, None, 0
+                self.told -= {"refresh", "resend"}
         return token
 
     def put_off(self, first: float) -> None:
@@ -121,16 +121,18 @@ class State:
     def invalidate(self, value: str) -> None:
         """Drop this token in memory and store, if it is still the one that is there."""
         with self.memory.lock:
-            known = value in self.rejected
-            others = [each for each in self.rejected if each != value]
-            self.rejected = (*others, value)[-_REMEMBERED_REJECTIONS:]
+            known = self.rejected.pop(value, None) is not None
             self.rejections += 1
+            self.rejected[value] = self.rejections
+            if len(self.rejected) > _REMEMBERED_REJECTIONS:
+                del self.rejected[next(iter(self.rejected))]
             absent = self.memory.load(self.key) is None
             dropped = self.memory.discard(self.key, value) or (absent and not known)
             self.owed |= dropped
         if dropped:
             self.count("invalidations")
             self.shelf.drop(value)
+        if dropped and not known:
             self._tell_owner(value)
 
     def _tell_owner(self, value: str) -> None:
@@ -142,7 +144,7 @@ class State:
     def rejected_since(self, value: str, rejections: int) -> bool:
         """Whether this value was rejected after the count of rejections stood there."""
         with self.memory.lock:
-            return value in self.rejected[-(self.rejections - rejections) or 8 :]
+            return self.rejected.get(value, 0) > rejections
 
     def may_fetch(self) -> bool:
         """Whether a fetch is allowed now; only one that a rejection caused is ever not."""
@@ -170,7 +172,6 @@ class State:
     def serve_last(self) -> Token:
         """The last token again, rejected or not: all there is while no fetch is allowed."""
         assert self.last is not None
-        self.memory.save(self.key, self.last)
         return self.last
 
     def remember(self, failure: WeComError) -> None:

@@ -65,7 +65,7 @@ def from_record(text: str, now: float, wall: float) -> Token | None:
         record: dict[str, Any] = json.loads(text)
         value, born = record["access_token"], float(record["obtained_at"])
         life = min(float(record["expires_at"]) - born, TOKEN_LIFE)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     age = max(0.0, wall - born)
     if not isinstance(value, str) or not value or not age < life:

@@ -1,0 +1,455 @@
+"""One fetch at a time: who leads it, who waits, who gives up, and who takes over."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from contextlib import suppress
+from threading import Event
+from typing import Any
+
+import pytest
+import requests
+from tokenside import (
+    CORP,
+    SECRET,
+    Clock,
+    Counted,
+    at_once,
+    meanwhile,
+    no_threads,
+    program,
+    settle,
+)
+
+from wecom_auth import (
+    AppCredential,
+    CredentialError,
+    ExternalToken,
+    MemoryStore,
+    TokenSource,
+    TokenUnavailable,
+    WeComAuth,
+    flights,
+)
+from wecom_auth.errors import TokenTimeout
+from wecom_auth.state import LIMIT, Flight, State
+from wecom_auth.testing import FakeWeCom, Server
+
+MANY = 32
+TEXT = {"touser": "alice", "msgtype": "text", "agentid": 1, "text": {"content": "hi"}}
+
+
+def app(server: Server, secret: str = SECRET) -> AppCredential:
+    return AppCredential(CORP, secret, base_url=server.url)
+
+
+def send(server: Server) -> dict[str, Any]:
+    """What a thread of a user's program does: everything of its own."""
+    with requests.Session() as session:
+        session.auth = WeComAuth(app(server))
+        url = f"{server.url}/cgi-bin/message/send"
+        answer: dict[str, Any] = session.post(url, json=TEXT, timeout=30).json()
+        return answer
+
+
+def everybody_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: no flight is shared."""
+    monkeypatch.setattr(flights, "board", lambda state, limit, force: (Flight(limit), True))
+
+
+# --- cold ---
+
+
+def test_cold_threads_share_one_fetch(wecom_server: Server, monkeypatch: pytest.MonkeyPatch):
+    counted, fake = Counted(monkeypatch), wecom_server.fake
+    with (
+        fake.hold("gettoken") as hold,
+        meanwhile(lambda: at_once(MANY, lambda: send(wecom_server))) as all_of_them,
+    ):
+        counted.wait_for(waits=MANY - 1)
+        hold.release()
+        assert [answer["errcode"] for answer in all_of_them.result()] == [0] * MANY
+    assert fake.gettoken_calls == 1
+    assert counted.counts["fetches"] == 1
+    fake.assert_delivered("text", times=MANY)
+
+
+def test_control_without_sharing_each_thread_fetches(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    everybody_leads(monkeypatch)
+    with (
+        wecom_server.fake.hold("gettoken") as hold,
+        meanwhile(lambda: at_once(MANY, lambda: send(wecom_server))),
+    ):
+        hold.wait_for(MANY)
+        hold.release()
+    assert wecom_server.fake.gettoken_calls == MANY
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "most"),
+    [(40001, CredentialError, 1), (45009, TokenUnavailable, 1), ("busy", TokenUnavailable, 3)],
+)
+def test_cold_threads_share_one_failure(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch, fault: Any, kind: type, most: int
+):
+    counted, fake = Counted(monkeypatch), wecom_server.fake
+    fake.fail(fault, path="gettoken")
+    with (
+        fake.hold("gettoken") as hold,
+        meanwhile(lambda: at_once(MANY, lambda: send(wecom_server))) as all_of_them,
+    ):
+        counted.wait_for(waits=MANY - 1)
+        hold.release()
+        errors = all_of_them.result()
+    assert [type(error) for error in errors] == [kind] * MANY
+    assert fake.gettoken_calls == most
+    assert len({id(error) for error in errors}) == MANY
+
+
+def test_control_without_sharing_each_thread_fails_by_itself(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    everybody_leads(monkeypatch)
+    fake = wecom_server.fake
+    fake.fail("busy", path="gettoken")
+    with (
+        fake.hold("gettoken") as hold,
+        meanwhile(lambda: at_once(MANY, lambda: send(wecom_server))),
+    ):
+        hold.wait_for(MANY)
+        hold.release()
+    assert fake.gettoken_calls == 3 * MANY
+
+
+def depth(error: BaseException) -> int:
+    return len(traceback.extract_tb(error.__traceback__))
+
+
+def failures(source: TokenSource, times: int) -> list[CredentialError]:
+    found = []
+    for _ in range(times):
+        with pytest.raises(CredentialError) as caught:
+            source.get()
+        found.append(caught.value)
+    return found
+
+
+def test_each_caller_gets_an_exception_of_its_own(wecom_server: Server):
+    wecom_server.fake.app(CORP, SECRET)
+    first, *others = failures(TokenSource(app(wecom_server, "wrong")), 20)
+    assert len({id(error) for error in [first, *others]}) == 20
+    assert {depth(error) for error in others} == {depth(first)}
+    assert {str(error) for error in others} == {str(first)}
+    assert all(error.__cause__ is error.__context__ is None for error in [first, *others])
+
+
+def test_control_an_exception_that_is_shared_grows(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(flights.copy, "copy", lambda error: error)
+    wecom_server.fake.app(CORP, SECRET)
+    errors = failures(TokenSource(app(wecom_server, "wrong")), 20)
+    assert len({id(error) for error in errors}) < 20
+    assert depth(errors[-1]) > 2 * 20
+
+
+# --- revoked under load ---
+
+
+@pytest.mark.parametrize("mode", ["repeat", "rotate"])
+def test_revoked_while_many_answers_are_in_flight(wecom_server: Server, mode: Any):
+    fake = wecom_server.fake
+    fake.mode = mode
+    assert send(wecom_server)["errcode"] == 0
+    with (
+        fake.hold("message/send") as hold,
+        meanwhile(lambda: at_once(MANY, lambda: send(wecom_server))) as all_of_them,
+    ):
+        hold.wait_for(MANY)
+        fake.revoke()
+        hold.release()
+        assert [answer["errcode"] for answer in all_of_them.result()] == [0] * MANY
+    assert fake.gettoken_calls == 2
+    fake.assert_delivered("text", times=MANY + 1)
+    statistics = TokenSource(app(wecom_server)).statistics
+    assert (statistics.invalidations, statistics.resends) == (1, MANY)
+
+
+def test_a_late_rejection_of_an_old_token_leaves_the_new_one(wecom_server: Server):
+    fake, source = wecom_server.fake, TokenSource(app(wecom_server))
+    fake.mode = "rotate"
+    old = source.get()
+    fake.revoke()
+    new = source.replace(old)
+    assert new is not None
+    for _ in range(MANY):
+        assert source.replace(old) == new
+    assert fake.gettoken_calls == 2
+
+
+def test_control_without_comparing_each_late_rejection_costs_a_fetch(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    discard = MemoryStore.discard
+    monkeypatch.setattr(MemoryStore, "discard", lambda store, key, value=None: discard(store, key))
+    fake, source = wecom_server.fake, TokenSource(app(wecom_server))
+    fake.mode = "rotate"
+    old = source.get()
+    fake.revoke()
+    for _ in range(5):
+        source.replace(old)
+    assert fake.gettoken_calls == 6
+
+
+def publish_late(server: Server) -> str | None:
+    """The platform gives out X, X is revoked and rejected, and only then X arrives here."""
+    fake, source = server.fake, TokenSource(app(server))
+    old = source.get()
+    with fake.hold("gettoken", when="after") as hold, meanwhile(source.refresh) as refreshing:
+        hold.wait_for(1)
+        fake.revoke()
+        source.invalidate(old)
+        hold.release()
+        refreshing.result()
+    held = source.peek()
+    assert held is not None
+    return fake.token(CORP, SECRET) if held.value == fake.token(CORP, SECRET) else None
+
+
+def test_a_fetch_begun_before_a_rejection_does_not_bring_the_token_back(wecom_server: Server):
+    assert publish_late(wecom_server) is not None
+    assert wecom_server.fake.gettoken_calls == 3
+
+
+def test_control_without_looking_back_it_does(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(State, "rejected_since", lambda *_: False)
+    assert publish_late(wecom_server) is None
+
+
+def test_a_token_rejected_before_the_fetch_began_costs_no_second_one():
+    """A platform that repeats it does so at once; asking twice brings nothing."""
+    fake, clock = FakeWeCom(), Clock()
+    source = program(fake, clock)
+    old = source.get()
+    for other in ("another", "and-another"):
+        source.invalidate(other)
+    assert source.replace(old) is None
+    assert fake.gettoken_calls == 2
+
+
+# --- time limits ---
+
+
+def test_each_caller_keeps_its_own_time_limit(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    counted, fake, source = Counted(monkeypatch), wecom_server.fake, TokenSource(app(wecom_server))
+    with fake.hold("gettoken") as hold, meanwhile(source.get) as patient:
+        hold.wait_for(1)
+        with pytest.raises(requests.Timeout):
+            source.get(timeout=0.1)
+        with pytest.raises(TokenUnavailable, match="no token within"):
+            source.refresh(timeout=0.1)
+        assert not patient.done()
+        hold.release()
+        assert patient.result().value == fake.token(CORP, SECRET)
+    assert fake.gettoken_calls == 1
+    assert counted.counts["failures"] == 0
+
+
+def test_a_leader_with_little_time_does_not_spend_that_of_the_others(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    counted, fake, source = Counted(monkeypatch), wecom_server.fake, TokenSource(app(wecom_server))
+    with (
+        fake.fail("hang", path="gettoken", times=1),
+        meanwhile(lambda: source.get(timeout=1)) as hurried,
+    ):
+        counted.wait_for(fetches=1)
+        with meanwhile(source.get) as patient:
+            counted.wait_for(waits=1)
+            assert isinstance(hurried.exception(), requests.Timeout)
+            assert patient.result().value == fake.token(CORP, SECRET)
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("nan")])
+def test_a_limit_that_is_none_is_refused_even_while_the_token_is_good(bad: float):
+    source = program(FakeWeCom(), Clock())
+    source.get()
+    for method in (source.get, source.refresh):
+        with pytest.raises(ValueError, match="more than 0 seconds"):
+            method(bad)
+
+
+@pytest.mark.parametrize("bad", ["3", True, (3, 3), object()])
+def test_a_limit_that_is_no_number_is_refused(bad: Any):
+    source = program(FakeWeCom(), Clock())
+    source.get()
+    with pytest.raises(TypeError, match="timeout must be seconds or None"):
+        source.get(bad)
+
+
+@pytest.mark.parametrize("great", [LIMIT, 3600, 10**400, float("inf")])
+def test_a_limit_that_is_too_great_is_cut(great: float):
+    assert program(FakeWeCom(), Clock()).get(great).value
+
+
+# --- leaders that do not come back ---
+
+
+class Gone(BaseException):
+    """What kills a thread from outside: no Exception."""
+
+
+def test_a_leader_that_is_killed_is_taken_over(monkeypatch: pytest.MonkeyPatch):
+    counted, go_on, asked = Counted(monkeypatch), Event(), []
+
+    def get() -> str:
+        asked.append(threading.get_ident())
+        if len(asked) == 1:
+            go_on.wait(30)
+            raise Gone
+        return "token"
+
+    source = TokenSource(ExternalToken(get))
+
+    def killed() -> None:
+        with suppress(Gone):
+            source.get()
+
+    with meanwhile(killed), meanwhile(lambda: at_once(4, source.get)) as others:
+        counted.wait_for(waits=4)
+        go_on.set()
+        assert [token.value for token in others.result()] == ["token"] * 4
+    assert len(asked) == 2
+
+
+def test_control_a_flight_that_never_lands_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(flights, "_land", lambda *_: None)
+
+    def get() -> str:
+        raise Gone
+
+    source = TokenSource(ExternalToken(get))
+    with pytest.raises(Gone):
+        source.get()
+    with pytest.raises(TokenTimeout):
+        source.get(timeout=0.2)
+
+
+def test_a_leader_that_never_returns_is_taken_over(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(flights, "LIMIT", 0.2)
+    monkeypatch.setattr(flights, "GRACE", 0.1)
+    counted, never, asked = Counted(monkeypatch), Event(), []
+
+    def get() -> str:
+        asked.append(threading.get_ident())
+        if len(asked) == 1:
+            never.wait(30)
+            return "late"
+        return "token"
+
+    source = TokenSource(ExternalToken(get))
+    with meanwhile(lambda: source.get(timeout=0.1)) as stuck:
+        counted.wait_for(fetches=1)
+        assert source.get(timeout=5).value == "token"
+        never.set()
+        stuck.exception()
+    assert source.get().value == "token"  # what the first one brings in the end changes nothing
+
+
+def test_control_without_grace_running_out_it_blocks_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(flights, "LIMIT", 0.2)
+    counted, never = Counted(monkeypatch), Event()
+    source = TokenSource(ExternalToken(lambda: str(never.wait(30))))
+    with meanwhile(lambda: source.get(timeout=0.1)) as stuck:
+        counted.wait_for(fetches=1)
+        monkeypatch.setattr(flights, "GRACE", 60.0)
+        with pytest.raises(TokenTimeout):
+            source.get(timeout=1)
+        never.set()
+        stuck.exception()
+
+
+def test_a_flight_lands_even_if_a_cache_of_the_users_own_is_broken():
+    class Broken(dict[str, Any]):
+        def __setitem__(self, key: str, value: Any) -> None:
+            self.broken = True
+            raise OSError("disk full")
+
+        def __getitem__(self, key: str) -> Any:
+            if getattr(self, "broken", False):
+                raise OSError("disk full")
+            return super().__getitem__(key)
+
+    source = program(FakeWeCom(), Clock(), store=MemoryStore(Broken()))
+    with pytest.raises(OSError, match="disk full"):
+        source.get()
+    assert source._state.flight is None
+
+
+# --- no threads ---
+
+
+def test_where_no_thread_can_start_the_old_token_serves_and_the_next_caller_fetches(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    fake, clock = FakeWeCom(), Clock()
+    source = program(fake, clock)
+    old = source.get()
+    fake.revoke()
+    no_threads(monkeypatch)
+    clock.pass_by(6000)
+    for _ in range(100):
+        assert source.get() is old
+    assert fake.gettoken_calls == 1
+    assert not flights.threads
+    clock.pass_by(1200)
+    assert source.get().value == fake.token(CORP, SECRET)
+
+
+def test_control_where_threads_start_the_refresh_is_made_behind():
+    fake, clock = FakeWeCom(), Clock()
+    source = program(fake, clock)
+    old = source.get()
+    fake.revoke()
+    clock.pass_by(6000)
+    assert source.get() is old
+    settle()
+    assert source.get().value == fake.token(CORP, SECRET) != old.value
+
+
+def test_refreshes_behind_are_one_at_a_time(wecom_server: Server, monkeypatch: pytest.MonkeyPatch):
+    fake, clock = wecom_server.fake, Clock()
+    source = TokenSource(app(wecom_server), store=clock.store())
+    old = source.get()
+    fake.revoke()
+    clock.pass_by(6000)
+    with fake.hold("gettoken") as hold:
+        assert at_once(MANY, source.get) == [old] * MANY
+        hold.wait_for(1)
+        assert hold.waiting == 1
+    settle()
+    assert fake.gettoken_calls == 2
+
+
+def test_control_without_looking_for_a_flight_there_are_many(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    def behind(state: State, send: Any) -> None:
+        flights.start_thread(flights.lead, state, Flight(LIMIT), send)
+
+    monkeypatch.setattr(flights, "refresh_behind", behind)
+    fake, clock = wecom_server.fake, Clock()
+    source = TokenSource(app(wecom_server), store=clock.store())
+    source.get()
+    clock.pass_by(6000)
+    with fake.hold("gettoken") as hold:
+        at_once(MANY, source.get)
+        hold.wait_for(MANY)
+    settle()
