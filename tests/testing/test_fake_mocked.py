@@ -25,7 +25,7 @@ GETTOKEN = f"{HOST}/cgi-bin/gettoken?corpid={CORP}&corpsecret={SECRET}"
 def _no_patch_is_left_behind() -> Iterator[None]:
     def patched() -> list[object]:
         registry = registries.FirstMatchRegistry.find, registries.OrderedRegistry.find
-        return [HTTPAdapter.send, *registry, mocked._entered[:], dict(mocked._finds)]
+        return [HTTPAdapter.send, *registry, mocked._patches.entered[:]]
 
     before = patched()
     yield
@@ -78,6 +78,25 @@ def test_200_times_leave_no_patch_and_no_thread(fake: FakeWeCom):
 def test_a_block_may_be_entered_again_while_it_is_entered(fake: FakeWeCom):
     with fake.mocked(), fake.mocked():
         assert errcode() == 0
+
+
+def test_one_object_may_be_entered_again_while_it_is_entered(fake: FakeWeCom):
+    front = fake.mocked()
+    with front:
+        with front:
+            assert errcode() == 0
+        assert errcode() == 0
+    with front:
+        assert errcode() == 0
+
+
+def test_blocks_may_be_left_in_any_order(fake: FakeWeCom):
+    first, second = fake.mocked(), fake.mocked("http://private:81")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    assert errcode(GETTOKEN.replace(HOST, "http://private:81")) == 0
+    second.__exit__()
 
 
 # --- beside the user's own rules ---
@@ -236,13 +255,13 @@ def test_many_threads_in_process(fake: FakeWeCom):
 
 
 def test_calls_are_not_kept_twice(fake: FakeWeCom):
-    with fake.mocked() as _:
-        front = mocked._entered[0]
-        for _number in range(10):
+    with fake.mocked():
+        for _ in range(10):
             errcode()
-        assert front._mock is not None
-        assert len(front._mock.calls) <= 1
-        assert len(front._rule.calls) <= 1
+        mock = mocked._patches._mock
+        assert mock is not None
+        assert len(mock.calls) <= 1
+        assert len(mocked._patches.entered[0].rule.calls) <= 1
 
 
 def test_who_hangs_without_a_timeout_is_let_go_at_the_end_of_the_block(fake: FakeWeCom):

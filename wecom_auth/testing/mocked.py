@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from .fake import FakeWeCom
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_lock = Lock()
-_entered: list[Mocked] = []
-_finds: dict[type[registries.FirstMatchRegistry], Callable[..., Any]] = {}
 
 
 class Mocked:
@@ -53,15 +50,11 @@ class Mocked:
         self._base_url = base_url
         self._base = _place(base_url)
         self._closing = Event()
-        self._rule = responses.CallbackResponse("GET", base_url, self._answer, content_type=None)
-        self._mock: responses.RequestsMock | None = None
+        self.rule = responses.CallbackResponse("GET", base_url, self._answer, content_type=None)
 
     def __enter__(self) -> FakeWeCom:
         self._closing.clear()
-        _enter(self)
-        if HTTPAdapter.send.__module__ != responses.__name__:
-            self._mock = _catch_all()
-            self._mock.start()
+        _patches.enter(self)
         reset()
         return self._fake
 
@@ -71,10 +64,7 @@ class Mocked:
         try:
             reset()
         finally:
-            if self._mock is not None:
-                self._mock.stop()
-                self._mock = None
-            _leave(self)
+            _patches.leave(self)
 
     def __call__(self, function: _F) -> _F:
         fake, base_url = self._fake, self._base_url
@@ -99,7 +89,8 @@ class Mocked:
         return origin == mine and path.startswith(prefix)
 
     def _answer(self, prepared: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
-        self._forget_calls()
+        self.rule.calls.reset()
+        _patches.forget_calls()
         request = self._request(prepared)
         try:
             reply = self._fake.handle(request)
@@ -126,11 +117,62 @@ class Mocked:
             left=self._closing.is_set,
         )
 
-    def _forget_calls(self) -> None:
+
+class _Patches:
+    """What is patched while any platform is entered: once, and gone with the last of them."""
+
+    def __init__(self) -> None:
+        self.entered: list[Mocked] = []
+        self._lock = Lock()
+        self._finds: dict[type[registries.FirstMatchRegistry], Callable[..., Any]] = {}
+        self._mock: responses.RequestsMock | None = None
+
+    def enter(self, mocked: Mocked) -> None:
+        with self._lock:
+            if not self.entered:
+                self._wrap_finds()
+            self.entered.append(mocked)
+            if HTTPAdapter.send.__module__ != responses.__name__:
+                self._mock = _catch_all()
+                self._mock.start()
+
+    def leave(self, mocked: Mocked) -> None:
+        with self._lock:
+            self.entered.remove(mocked)
+            if not self.entered:
+                self._undo()
+
+    def forget_calls(self) -> None:
         """The fake has a journal; a second one here would keep every answer for good."""
-        self._rule.calls.reset()
         if self._mock is not None:
             self._mock.calls.reset()
+
+    def _wrap_finds(self) -> None:
+        for registry in (registries.FirstMatchRegistry, registries.OrderedRegistry):
+            self._finds[registry] = registry.find
+            registry.find = self._asking_fakes(registry.find)  # type: ignore[method-assign]
+
+    def _undo(self) -> None:
+        if self._mock is not None:
+            self._mock.stop()
+            self._mock = None
+        for registry, find in self._finds.items():
+            registry.find = find  # type: ignore[method-assign]
+        self._finds.clear()
+
+    def _asking_fakes(self, find: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(find)
+        def finding(registry: registries.FirstMatchRegistry, request: Any) -> Any:
+            url = str(request.url)
+            fake = next((m for m in reversed(self.entered) if m.owns(url)), None)
+            if fake is None or any(rule.matches(request)[0] for rule in registry.registered):
+                return find(registry, request)
+            return fake.rule, []
+
+        return finding
+
+
+_patches = _Patches()
 
 
 def _catch_all() -> responses.RequestsMock:
@@ -140,37 +182,6 @@ def _catch_all() -> responses.RequestsMock:
     )
     mock.add_passthru("http")
     return mock
-
-
-def _enter(mocked: Mocked) -> None:
-    with _lock:
-        _entered.append(mocked)
-        if _finds:
-            return
-        for registry in (registries.FirstMatchRegistry, registries.OrderedRegistry):
-            _finds[registry] = registry.find
-            registry.find = _asking_fakes(registry.find)  # type: ignore[method-assign]
-
-
-def _leave(mocked: Mocked) -> None:
-    with _lock:
-        _entered.remove(mocked)
-        if _entered:
-            return
-        for registry, find in _finds.items():
-            registry.find = find  # type: ignore[method-assign]
-        _finds.clear()
-
-
-def _asking_fakes(find: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(find)
-    def finding(registry: registries.FirstMatchRegistry, request: requests.PreparedRequest) -> Any:
-        fake = next((m for m in reversed(_entered) if m.owns(str(request.url))), None)
-        if fake is None or any(rule.matches(request)[0] for rule in registry.registered):
-            return find(registry, request)
-        return fake._rule, []
-
-    return finding
 
 
 def _place(url: str) -> tuple[tuple[str, str | None, int | None], str]:
