@@ -21,6 +21,7 @@ from .stores.memory import MemoryStore
 from .tokens import Token
 
 if TYPE_CHECKING:
+    from .dropin import install
     from .stores import FileStore, RedisStore
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "WeComAuth",
     "WeComError",
     "attach",
+    "install",
     "mask_urllib3_logs",
     "raise_for_errcode",
     "with_access_token",
@@ -48,6 +50,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "install":  # a twentieth of the import, for those who use it
+        from .dropin import install
+
+        return install
     if name in ("FileStore", "RedisStore"):  # their libraries are extras
         from . import stores
 

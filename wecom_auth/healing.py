@@ -1,0 +1,140 @@
+"""What the drop-in does with one call: answers a gettoken, heals a dead token, lets the rest be."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import BaseAdapter
+
+from . import exchange, gettoken, query
+from .adapter import WeComAdapter
+from .answers import rejection
+from .auth import is_authorised
+from .credentials import AppCredential
+from .errors import REJECTED, WeComError
+from .handed import handed
+from .inline import InlineSource
+from .owners import Owners
+from .replay import call_limit
+from .state import log
+from .translation import NAME, Call
+
+UNUSED = 60.0
+"""Seconds after which gettoken is asked again for a token that no call was seen to carry: what
+sends it goes past us, and so do the rejections that this caller may be answering."""
+
+_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
+
+T = TypeVar("T")
+
+
+class DropInAdapter(BaseAdapter):
+    """Stands for one session's adapter, for one call; everything else of it shows through."""
+
+    def __init__(self, inner: BaseAdapter, owners: Owners) -> None:
+        super().__init__()
+        self._inner = inner
+        self._owners = owners
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> requests.Response:
+        """Send the request as the inner adapter would, with a live token where it has a dead one.
+
+        Raises:
+            requests.RequestException: what the inner adapter raises, and of a gettoken what is
+                remembered of the last failure.
+        """
+        options = {**dict(zip(_OPTIONS, args, strict=False)), **options}
+        if exchange.ours.get() or is_authorised(request) or self._is_attached(request):
+            return self._inner.send(request, **options)
+        credential = _unless_it_fails(partial(gettoken.credential_of, request))
+        if credential is not None:
+            response = self._answer_gettoken(credential, request, options)
+        else:
+            response = self._send_call(request, options)
+        response.connection = self  # type: ignore[assignment]
+        return response
+
+    def _is_attached(self, request: requests.PreparedRequest) -> bool:
+        inner = self._inner
+        return isinstance(inner, WeComAdapter) and inner.source.credential.covers(request.url or "")
+
+    def _answer_gettoken(
+        self, credential: AppCredential, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        source = _unless_it_fails(partial(self._owners.source, credential))
+        if source is None:
+            return self._inner.send(request, **options)
+        handed.learn(credential, request.headers)
+        sending = gettoken.Exchange(self._inner, request, options)
+        limit = call_limit(options.get("timeout"))
+        self._distrust_unused(source, limit, sending)
+        response, token = gettoken.answer(source, request, sending, limit)
+        if not sending.made:
+            handed.count("saved")
+        if token is not None:
+            handed.hand_out(token.value, credential.key, self._owners.shared)
+        return response
+
+    def _distrust_unused(
+        self, source: InlineSource, limit: float | None, sending: gettoken.Exchange
+    ) -> None:
+        token = source.peek()
+        entry = None if token is None else handed.find(token.value)
+        if entry is None or entry.used or time.monotonic() - entry.asked < UNUSED:
+            return
+        entry.asked = time.monotonic()
+        with suppress(WeComError):
+            source.refresh(limit, via=sending)
+
+    def _send_call(
+        self, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        url = request.url or ""
+        own = (query.find(url, NAME) or [""])[-1]
+        if not own:
+            return self._inner.send(request, **options)
+        found = _unless_it_fails(partial(self._owners.of_handed, own, url))
+        if found is None:
+            return self._send_unknown(own, request, options)
+        return Call(self._inner, request, options, own, *found).send()
+
+    def _send_unknown(
+        self, own: str, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        url = request.url or ""
+        answer = self._inner.send(request, **options)
+        if not _unless_it_fails(partial(self._owners.concern, url)):
+            return answer
+        if rejection(answer, REJECTED, stream=bool(options.get("stream"))) is None:
+            return answer
+        source = _unless_it_fails(partial(self._owners.of_unknown, own, url))
+        if source is None:
+            return answer
+        entry = handed.hand_out(own, source.credential.key, self._owners.shared)
+        return Call(self._inner, request, options, own, source, entry).heal(answer)
+
+    def close(self) -> None:
+        """Close the inner adapter."""
+        self._inner.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # while it is being copied or unpickled
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._inner!r})"
+
+
+def _unless_it_fails(look: Callable[[], T]) -> T | None:
+    """What this finds; None where it fails: nothing of ours may break a call of theirs."""
+    try:
+        return look()
+    except Exception as error:
+        log.warning("a call is left alone: %s", type(error).__name__)
+        return None

@@ -1,0 +1,98 @@
+"""To which credential a token belongs, as far as that can be known."""
+
+import os
+from collections.abc import Iterable
+
+from .credentials import Credential
+from .endpoints import PLATFORM, carries_token
+from .handed import Entry, handed
+from .inline import InlineSource
+from .state import log
+from .stores import TokenStore, guard, open_store
+from .stores.memory import MemoryStore
+
+
+class Owners:
+    """The credentials that were given and learned, and the store that they share.
+
+    Args:
+        credentials: of tokens that this process did not hand out.
+        store: as for `TokenSource`.
+
+    Raises:
+        TypeError, ValueError: for what is no credential or store.
+    """
+
+    def __init__(self, credentials: Iterable[Credential], store: object) -> None:
+        self.credentials = tuple(credentials)
+        for each in self.credentials:
+            if not isinstance(each, Credential):
+                raise TypeError(f"credentials: {type(each).__name__} is none")
+        self.store = _open(store)
+
+    @property
+    def shared(self) -> TokenStore | None:
+        """The store in which neighbours find whose a token is; it never raises."""
+        store = self.store
+        return None if store is None or isinstance(store, MemoryStore) else guard(store)
+
+    def source(self, credential: Credential) -> InlineSource:
+        """The source of this credential's tokens, over the common store."""
+        return InlineSource(credential, store=self.store if credential.shareable else None)
+
+    def of_handed(self, value: str, url: str) -> tuple[InlineSource, Entry] | None:
+        """Whose a token is that this process has handed out, if it belongs to this URL."""
+        entry = handed.find(value)
+        credential = None if entry is None else self._of_key(entry.key)
+        if entry is None or credential is None or not credential.covers(url):
+            return None
+        entry.used = True
+        return self.source(credential), entry
+
+    def of_unknown(self, value: str, url: str) -> InlineSource | None:
+        """Whose a rejected token is that came from elsewhere; says once what is missing."""
+        credential = self._of_shared(value) or self._only_one(url)
+        return self.source(credential) if credential and credential.covers(url) else None
+
+    def concern(self, url: str) -> bool:
+        """Whether this is a WeCom call that carries an app's token."""
+        bases = {PLATFORM, *handed.bases, *(each.base_url for each in self.credentials)}
+        return any(carries_token(url, base) for base in bases)
+
+    def _of_key(self, key: str) -> Credential | None:
+        given = (each for each in self.credentials if each.key == key)
+        return next(given, None) or handed.credential(key)
+
+    def _of_shared(self, value: str) -> Credential | None:
+        key = handed.find_shared(value, self.shared)
+        return None if key is None else self._of_key(key)
+
+    def _only_one(self, url: str) -> Credential | None:
+        given = {each for each in self.credentials if each.covers(url)}
+        every = given | {each for each in handed.learned if each.covers(url)}
+        if len(given) == len(every) == 1:
+            return given.pop()
+        if given:
+            _say_once(
+                "a rejected access_token was not handed out here, and of several apps it cannot"
+                " be told whose it is: give the processes that fetch and use it one store, or"
+                " keep one app per process"
+            )
+        else:
+            _say_once(
+                "a rejected access_token was not handed out here, so it is not replaced: name"
+                " its app with install(credentials=[AppCredential(...)]), or with WECOM_CORPID"
+                " and WECOM_CORPSECRET under `wecom-auth run`"
+            )
+        return None
+
+
+def _open(store: object) -> TokenStore | MemoryStore | None:
+    if isinstance(store, MemoryStore):
+        return store
+    return open_store(os.environ.get("WECOM_STORE") if store is None else store)
+
+
+def _say_once(text: str) -> None:
+    if handed.is_news(text):
+        log.warning("%s", text)
