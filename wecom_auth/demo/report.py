@@ -5,7 +5,7 @@ import json
 from ..console import say
 from .stage import Played
 
-_LINE = "{:<40}  {:>5}  {:>8}  {:>8}  {}"
+_LINE = "{:<38}  {:>5}  {:>8}  {:>8}  {}"
 _LEGEND = (
     "calls: made by the program; requests: what arrived for them, those made again included;\n"
     "gettoken: tokens fetched."
@@ -16,7 +16,7 @@ def opening(url: str) -> None:
     """Before the first step."""
     say(f"A fake WeCom platform listens on {url}; nothing leaves this machine.\n")
     say(_LINE.format("what happened", "calls", "requests", "gettoken", "outcome"))
-    say(_LINE.format("-" * 40, "-" * 5, "-" * 8, "-" * 8, "-" * 33))
+    say(_LINE.format("-" * 38, "-" * 5, "-" * 8, "-" * 8, "-" * 32))
 
 
 def line(played: Played) -> None:

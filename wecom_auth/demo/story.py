@@ -52,7 +52,7 @@ def expired(stage: Stage) -> str:
         stage.expect("errcode", send(), 0)
     stage.expect("delivered", stage.delivered, ["adapter", "auth class", "decorator"])
     stage.expect("requests", stage.data_requests, 6)
-    return "3 delivered, each resent once"
+    return "3 delivered, 1 resend each"
 
 
 @step("32 threads start without a token")
@@ -113,7 +113,7 @@ def upload(stage: Stage) -> str:
         stage.expect("errcode", put(stage, app, content), 0)
     digests = [each.sha256 for each in stage.fake.uploads]
     stage.expect("SHA-256 of what arrived", digests, [sha256(content).hexdigest()] * 2)
-    return "2 x 1 MB whole, SHA-256 equal"
+    return "2 x 1 MB, SHA-256 equal"
 
 
 @step("downloads, the token revoked meanwhile")
@@ -123,10 +123,12 @@ def download(stage: Stage) -> str:
     with attach(requests.Session(), app) as session:
         stage.fake.revoke(app.corpid)
         for file, requests_so_far in ((content, 2), (export, 3)):
-            digest = program.download(stage, session, stage.fake.add_media(file, "export.json"))
+            media_id = stage.fake.add_media(file, "export.json", "application/json")
+            digest = program.download(stage, session, media_id)
             stage.expect("SHA-256 of what arrived", digest, sha256(file).hexdigest())
             stage.expect("requests", stage.data_requests, requests_so_far)
-    return "4 MB whole, SHA-256 equal"
+    stage.expect("gettoken calls", stage.fake.gettoken_calls, 1)
+    return "4 MB, SHA-256 equal"
 
 
 @step("two apps with two secrets")
@@ -142,7 +144,7 @@ def two_apps(stage: Stage) -> str:
         stage.expect("whose token the call carried", answer.get("name"), name)
     stage.expect("gettoken calls", stage.fake.gettoken_calls, 3)
     stage.expect("requests", stage.data_requests, 7)
-    return "each call its own app's token"
+    return "each call with its own token"
 
 
 @step("a wrong secret, 20 calls")
@@ -154,7 +156,7 @@ def wrong_secret(stage: Stage) -> str:
             stage.expect("error", program.refusal(stage, session), "CredentialError 40001")
     stage.expect("requests without a token", stage.data_requests, 0)
     stage.expect("gettoken calls", stage.fake.gettoken_calls, 1)
-    return "20 x CredentialError, asked once"
+    return "CredentialError, asked once"
 
 
 @step("every token is rejected, 100 calls")
@@ -170,7 +172,7 @@ def rejects_for_ever(stage: Stage) -> str:
         stage.expect_at_most("gettoken calls", stage.fake.gettoken_calls, BURST)
         stage.expect("warnings of it", sum("keep being" in w for w in stage.warnings), 1)
         stage.expect("errcode afterwards", stage.send("well again", session), 0)
-    return "the 40014 handed on, 1 warning"
+    return "40014 handed on, 1 warning"
 
 
 @step("gettoken is down, the old token lives")
