@@ -3,26 +3,44 @@
     session = attach(requests.Session(), AppCredential("ww0123...", "corpsecret"))
 
 Four ways to attach, and one source of tokens behind them; the README tells which to take.
+A name is imported when it is first asked for: pytest loads this package for its plugin also in
+projects that do not use it.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .adapter import WeComAdapter, attach
-from .answers import raise_for_errcode
-from .auth import WeComAuth
-from .credentials import AppCredential, Credential, ExternalToken
-from .decorator import with_access_token
-from .errors import APIError, CredentialError, TokenUnavailable, WeComError
-from .redaction import mask_urllib3_logs
-from .source import TokenSource
-from .state import Statistics
-from .stores import TokenStore
-from .stores.memory import MemoryStore
-from .tokens import Token
-
 if TYPE_CHECKING:
+    from .adapter import WeComAdapter, attach
+    from .answers import raise_for_errcode
+    from .auth import WeComAuth
+    from .credentials import AppCredential, Credential, ExternalToken
+    from .decorator import with_access_token
     from .dropin import install
-    from .stores import FileStore, RedisStore
+    from .errors import APIError, CredentialError, TokenUnavailable, WeComError
+    from .redaction import mask_urllib3_logs
+    from .source import TokenSource
+    from .state import Statistics
+    from .stores import FileStore, RedisStore, TokenStore
+    from .stores.memory import MemoryStore
+    from .tokens import Token
+
+_HOMES = {
+    ".adapter": ("WeComAdapter", "attach"),
+    ".answers": ("raise_for_errcode",),
+    ".auth": ("WeComAuth",),
+    ".credentials": ("AppCredential", "Credential", "ExternalToken"),
+    ".decorator": ("with_access_token",),
+    ".dropin": ("install",),
+    ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
+    ".redaction": ("mask_urllib3_logs",),
+    ".source": ("TokenSource",),
+    ".state": ("Statistics",),
+    ".stores": ("FileStore", "RedisStore", "TokenStore"),
+    ".stores.memory": ("MemoryStore",),
+    ".tokens": ("Token",),
+}
+_home_of = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "APIError",
@@ -50,16 +68,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "install":  # a twentieth of the import, for those who use it
-        from .dropin import install
-
-        return install
-    if name in ("FileStore", "RedisStore"):  # their libraries are extras
-        from . import stores
-
-        return getattr(stores, name)
+    if name in _home_of:
+        value = globals()[name] = getattr(import_module(_home_of[name], __name__), name)
+        return value
     if name == "__version__":
         from importlib.metadata import version
 
         return version("wecom-auth")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__, "__version__"]
