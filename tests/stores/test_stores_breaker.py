@@ -13,6 +13,9 @@ import pytest
 from wecom_auth.stores import Breaker, FileStore, StoreError, TokenStore, guard
 from wecom_auth.stores.breaker import LONGEST_PAUSE
 
+# Harmless here: the children only end. Under xdist the parent has threads.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
 
 class Flaky:
     """A store whose operations fail when told to, and which counts what reaches it."""

@@ -18,6 +18,8 @@ import pytest
 from wecom_auth.stores import Breaker, FileStore, StoreError, filelocks
 from wecom_auth.stores import file as module
 
+# Harmless here: the children only end. Under xdist the parent has threads.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 posix_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 
 

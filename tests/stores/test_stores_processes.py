@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,10 +88,10 @@ def test_later_processes_find_the_token(fake: FakeWeCom, fleet: Fleet, store: st
 def test_revoked_under_load(fake: FakeWeCom, fleet: Fleet, store: str, mode: str) -> None:
     fake.mode = mode  # type: ignore[assignment]
     crew = fleet.crew(store, PROCESSES, THREADS).go()
-    for revocations in range(3):
-        go_on(fake)
-        if revocations < 2:
-            fake.revoke()
+    each_delivers_twice(fake, PROCESSES * THREADS)
+    for _ in range(2):
+        fake.revoke()
+        each_delivers_twice(fake, PROCESSES * THREADS)
     report = crew.stop().report()
     assert_each_call_succeeded_once(fake, report)
     assert fake.gettoken_calls <= 3 + 2
@@ -146,7 +147,7 @@ def test_redis_killed_under_load(fake: FakeWeCom, fleet: Fleet, redis_server: Re
     wait_until(lambda: len(fake.messages) > 100)
     redis_server.kill()
     fake.revoke()  # now each process needs a token, and there is no store
-    go_on(fake)
+    each_delivers_twice(fake, 16)
     redis_server.start()
     wait_until_back(redis_server, fake)
     report = crew.stop().report()
@@ -161,9 +162,10 @@ def test_redis_paused_under_load(fake: FakeWeCom, fleet: Fleet, redis_server: Re
     wait_until(lambda: len(fake.messages) > 100)
     redis_server.pause()
     fake.revoke()
-    time.sleep(2.5)
+    time.sleep(2)
+    each_delivers_twice(fake, 16)
     fake.revoke()
-    time.sleep(2.5)
+    time.sleep(3)
     redis_server.resume()
     wait_until_back(redis_server, fake)
     report = crew.stop().report()
@@ -173,9 +175,16 @@ def test_redis_paused_under_load(fake: FakeWeCom, fleet: Fleet, redis_server: Re
     print(f"redis paused: {report.ok} calls, slowest {report.slowest:.2f} s")
 
 
-def go_on(fake: FakeWeCom, messages: int = 200) -> None:
+def each_delivers_twice(fake: FakeWeCom, threads: int) -> None:
+    """So no call that was under way at one revocation is still under way at the next."""
     before = len(fake.messages)
-    wait_until(lambda: len(fake.messages) > before + messages)
+
+    def all_have() -> bool:
+        contents = [message["text"]["content"] for message in fake.messages[before:]]
+        counts = Counter(content.rpartition("-")[0] for content in contents)
+        return len(counts) == threads and min(counts.values()) >= 2
+
+    wait_until(all_have, 60)
 
 
 def wait_until_back(redis_server: RedisServer, fake: FakeWeCom) -> None:
@@ -187,6 +196,7 @@ def wait_until_back(redis_server: RedisServer, fake: FakeWeCom) -> None:
                 return
             fake.revoke()
             time.sleep(1)
+            each_delivers_twice(fake, 16)
     pytest.fail("nobody came back to the store")
 
 
@@ -227,7 +237,7 @@ def test_redis_flushed_and_spoilt_under_load(
         ):
             spoil()
             fake.revoke()
-            go_on(fake, 100)
+            each_delivers_twice(fake, 16)
         assert b'"access_token": "' in client.get(key)
     report = crew.stop().report()
     assert_each_call_succeeded_once(fake, report)

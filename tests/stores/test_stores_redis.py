@@ -16,6 +16,9 @@ from redis_server import RedisServer
 from wecom_auth.stores import Breaker, RedisStore, StoreError
 from wecom_auth.stores import redis as module
 
+# Harmless here: the children only end. Under xdist the parent has threads.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
 
 @pytest.fixture
 def raw(shared_redis: RedisServer) -> Iterator[Redis]:
@@ -312,6 +315,14 @@ def test_a_forked_child_has_connections_of_its_own(store: RedisStore, raw: Any) 
         os._exit(0 if right else 1)
     assert all(store.load("key") == "parent's" for _ in range(200))
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_that_leaves_the_with_block_does_not_free_the_parents(
+    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as child, store.lock("key", 1):
+        child.setattr(os, "getpid", lambda: 1)
+    assert raw.exists("wecom_auth:key:lock")
 
 
 def test_the_connection_is_made_anew_in_another_process(

@@ -178,9 +178,11 @@ class RedisStore:
     def _attempt(self, name: str) -> Release | None:
         owner = secrets.token_hex(16)
         taken = self.client.set(self.prefix + name, owner, nx=True, px=int(LEASE * 1000))
-        return partial(self._release, name, owner) if taken else None
+        return partial(self._release, name, owner, os.getpid()) if taken else None
 
-    def _release(self, name: str, owner: str) -> None:
+    def _release(self, name: str, owner: str, process: int) -> None:
+        if os.getpid() != process:
+            return  # a child forked inside the `with`: the lock is its parent's
         # Never in the way of what the body did: if this fails, the lease frees the lock.
         with suppress(StoreError):
             _asking(lambda: self.client.eval(_RELEASE, 1, self.prefix + name, owner))
