@@ -15,9 +15,9 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 _RUN_USAGE = "%(prog)s [--store URL] [--stats] (script.py | -m module) [ARGS ...]"
 _ENVIRONMENT = """\
 environment:
-  WECOM_CORPID, WECOM_CORPSECRET   the app; also WECOM_CORPSECRET_FILE and the like
+  WECOM_CORPID, WECOM_CORPSECRET   the app (or WECOM_CORPSECRET_FILE, ...)
   WECOM_BASE_URL                   a reverse proxy or a private deployment
-  WECOM_STORE                      where processes share one token, if not --store
+  WECOM_STORE                      what --store names, where that is not given
 """
 
 
