@@ -9,6 +9,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Timeout
 
 from . import query
+from .answers import rejection
 from .auth import is_authorised
 from .credentials import Credential
 from .endpoints import mounts
@@ -75,22 +76,20 @@ class WeComAdapter(BaseAdapter):
     def _send_authorised(
         self, inner: BaseAdapter, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
-        source, name = self.source, self.source.credential.parameter
+        source, credential = self.source, self.source.credential
+        name, stream = credential.parameter, options["stream"]
         visible = visible_request(request, name)
         if visible is not request and any(query.find(request.url or "", name)):
             source.warn_of_foreign_token()
         limit, via = call_limit(options["timeout"]), partial(_send_exchange, inner, options)
         token = source.get(limit, via=via).value
         outgoing = twin(visible, query.put(visible.url or "", name, token))
-
-        def send(request: requests.PreparedRequest) -> requests.Response:
-            return send_clean(inner, request, visible, options)
-
-        stream = options["stream"]
-        first = send(outgoing)
-        response = replay(
-            source, first, outgoing, token, send, stream=stream, timeout=limit, via=via
-        )
+        response = send_clean(inner, outgoing, visible, options)
+        if rejection(response, credential.rejections, stream=stream) is not None:
+            send = partial(_resend, inner, visible, options)
+            response = replay(
+                source, response, outgoing, token, send, stream=stream, timeout=limit, via=via
+            )
         response.connection = self  # type: ignore[assignment]
         return hide_token(response, visible, name)
 
@@ -162,6 +161,15 @@ def attach(
         if not isinstance(inner, WeComAdapter):
             session.mount(prefix, found if inner is None else WeComAdapter(source, inner))
     return session
+
+
+def _resend(
+    inner: BaseAdapter,
+    visible: requests.PreparedRequest,
+    options: dict[str, Any],
+    request: requests.PreparedRequest,
+) -> requests.Response:
+    return send_clean(inner, request, visible, options)
 
 
 def _send_exchange(

@@ -60,11 +60,11 @@ def replay(
     timeout: float | None = None,
     via: Send | None = None,
 ) -> requests.Response:
-    """The answer, or where it rejects its token, the answer to the request made again.
+    """The answer to a rejected request made again with a fresh token, or the answer there is.
 
     Args:
         source: replaces the token.
-        answer: the first answer.
+        answer: the first answer, which rejects its token.
         request: which brought it, with the token in its URL.
         sent: that token.
         send: sends the request again.
@@ -73,8 +73,6 @@ def replay(
         via: sends the gettoken.
     """
     codes, name = source.credential.rejections, source.credential.parameter
-    if rejection(answer, codes, stream=stream) is None:
-        return answer
     if not _replayable(request):
         source.invalidate(sent)
         return answer
@@ -211,6 +209,8 @@ def call_limit(timeout: Any) -> float | None:
     Args:
         timeout: as requests takes it: seconds, a pair (connect, read), urllib3's Timeout, None.
     """
+    if timeout is None:
+        return None
     parts = timeout if isinstance(timeout, tuple | list) else (timeout,)
     given = [part for part in parts if isinstance(part, int | float) and part > 0]
     return float(sum(given)) if given else None
