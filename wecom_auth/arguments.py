@@ -1,9 +1,11 @@
 """The files among a call's arguments: where they stand, and back there for a second call."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-_DEPTH = 3
+_DEPTH = 8
 _WIDTH = 64
 
 Positions = list[tuple[Any, int]]
@@ -12,8 +14,9 @@ Positions = list[tuple[Any, int]]
 def positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Positions | None:
     """Every file in these arguments with its position; None where one cannot be put back.
 
-    Files are looked for in the arguments and in the lists and dicts of them, as in
-    `files={"media": ("a.png", open(...))}`; a container of more than 64 items is data.
+    Files are looked for in the arguments and in the collections among them, as in
+    `files={"media": ("a.png", open(...))}`. One of more than 64 items is data, unless there is a
+    file among the first of them: then not all its files can be known.
     """
     found: Positions = []
     return found if _collect(found, (*args, *kwargs.values()), _DEPTH) else None
@@ -29,21 +32,25 @@ def put_back(found: Positions | None) -> bool:
     return True
 
 
-def _collect(found: Positions, values: Any, depth: int) -> bool:
-    for value in values:
+def _collect(found: Positions, values: Collection[Any], depth: int) -> bool:
+    known = len(found)
+    for value in islice(values, _WIDTH):
         if isinstance(value, str | bytes | int | float | None):
             continue
-        if isinstance(value, Mapping):
-            inner: Iterable[Any] = value.values()
-        elif isinstance(value, list | tuple):
-            inner = value
-        elif not _note(found, value):
+        inner = _items(value)
+        if inner is None:
+            if not _note(found, value):
+                return False
+        elif depth and not _collect(found, inner, depth - 1):
             return False
-        else:
-            continue
-        if depth and len(value) <= _WIDTH and not _collect(found, inner, depth - 1):
-            return False
-    return True
+    return len(values) <= _WIDTH or len(found) == known
+
+
+def _items(value: Any) -> Collection[Any] | None:
+    """What is in a collection of Python's own; another may ask a database for its items."""
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple | set | frozenset | deque) else None
 
 
 def _note(found: Positions, value: Any) -> bool:
