@@ -18,6 +18,7 @@ import redis  # noqa: F401  # likewise
 import requests
 
 import wecom_auth
+from wecom_auth import registry, state
 from wecom_auth.stores import FileStore, RedisStore, breaker, memory, open_store
 
 
@@ -27,9 +28,9 @@ def sabotage(what: str) -> None:
         for store in (FileStore, RedisStore):
             store.lock = lambda self, key, timeout: nullcontext(True)  # type: ignore
     elif what == "no breaker":
-        wecom_auth.registry.guard = lambda store: store  # type: ignore
+        registry.guard = lambda store: store  # type: ignore
     elif what == "no failure memory":
-        wecom_auth.state.State.remember = lambda self, failure: None  # type: ignore
+        state.State.remember = lambda self, failure: None  # type: ignore
     elif what:
         raise SystemExit(f"no such sabotage: {what}")
 

@@ -497,6 +497,19 @@ def test_a_child_that_leaves_the_with_block_does_not_free_the_parents(store: Fil
         os._exit(0)
 
 
+@posix_only
+def test_release_in_a_child_and_its_hook_as_seen_from_one_process(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as child, store.lock("key", 1):
+        child.setattr(os, "getpid", lambda: 1)
+    with store.lock("key", 0) as held:
+        assert held is False, "not freed by the child"
+    filelocks._let_go_in_child()
+    with store.lock("key", 0) as held:
+        assert held is True, "nor kept by it"
+
+
 def test_locks_log_nothing_aloud(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with store.lock("key", 1), store.lock("key", 0.1):
