@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
@@ -55,7 +55,13 @@ class Entry:
 
 
 class Handed:
-    """Which token belongs to which credential, in this process and the neighbours of a store."""
+    """Which token belongs to which credential, in this process and the neighbours of a store.
+
+    Attributes:
+        note: told of everything that is counted.
+    """
+
+    note: Callable[[str], object] = staticmethod(bool)
 
     def __init__(self, size: int = SIZE) -> None:
         self._lock = Lock()
@@ -123,6 +129,7 @@ class Handed:
         """One more of these."""
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + 1
+        self.note(name)
 
     @property
     def counts(self) -> Counts:

@@ -1,0 +1,110 @@
+"""`wecom-auth run`: a script as `python` runs it, with the drop-in on in it and in its children.
+
+The script gets a Python of its own in place of this process, so that its arguments, `__main__`,
+`sys.path`, standard input, signals, traceback and exit status are those of any script. A
+directory at the head of PYTHONPATH holds a `sitecustomize` that installs the drop-in as soon as
+requests is imported, in that Python and in every one that it starts; it takes itself off
+`sys.path`, and runs the `sitecustomize` that would have run without it.
+
+Not reached are children started with another environment (`env={}`, `sudo`) or with `-I`, `-E`
+or `-S`, and Pythons that do not have wecom_auth installed.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from .credentials import AppCredential
+from .dropin import install
+from .environment import Environment
+from .handed import handed
+from .stores import open_store
+
+CONFIGURATION = 2
+
+_HOOK = Path(__file__).parent / "hook"
+_TALLY = "WECOM_AUTH_TALLY"
+_OWNER = "WECOM_AUTH_TALLY_OWNER"
+_NAMES = ("CORPID", "CORP_ID", "CORPSECRET", "SECRET", "CORP_SECRET")
+
+
+def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = False) -> int:
+    """Run a script, with the drop-in on, in place of this process.
+
+    Args:
+        argv: what `python` takes: the script's name or `-m` and a module, then its arguments.
+        store: the URL of a store that processes share; otherwise WECOM_STORE names one, if any.
+        stats: say at the end what was saved and healed.
+
+    Returns:
+        2 where the store or the credential in the environment is unusable. On Windows, which
+        cannot replace a process, the script's own exit status.
+
+    Example:
+        >>> run_command(["alert.py", "disk full"], store="file:")  # doctest: +SKIP
+    """
+    environ = {**os.environ, **({} if store is None else {"WECOM_STORE": store})}
+    try:
+        open_store(environ.get("WECOM_STORE"))
+        given(environ)
+    except (ValueError, ModuleNotFoundError) as error:
+        print(f"wecom-auth run: {error}", file=sys.stderr)
+        return CONFIGURATION
+    paths = [str(_HOOK), *filter(None, [environ.get("PYTHONPATH")])]
+    environ["PYTHONPATH"] = os.pathsep.join(paths)
+    if stats:
+        handle, environ[_TALLY] = tempfile.mkstemp(prefix="wecom-auth-")
+        os.close(handle)
+        environ[_OWNER] = str(os.getpid())
+    return _become([sys.executable, *argv], environ)
+
+
+def given(environ: dict[str, str]) -> list[AppCredential]:
+    """The credential that the environment names, if it names one.
+
+    Raises:
+        ValueError: half of one.
+    """
+    if Environment("WECOM_", environ).read(*_NAMES) is None:
+        return []
+    return [AppCredential.from_env(environ=environ)]
+
+
+def start() -> None:
+    """Install the drop-in as the environment wishes: called when the script imports requests.
+
+    Raises:
+        ValueError, ModuleNotFoundError: what was checked has changed since.
+    """
+    install(credentials=given(dict(os.environ)))
+    if tally := os.environ.get(_TALLY):
+        handed.note = partial(_note, tally)
+
+
+def report() -> None:
+    """Say on stderr what was done: called when the script ends."""
+    tally = os.environ[_TALLY]
+    with suppress(OSError):
+        done = Path(tally).read_text("ascii")
+        os.unlink(tally)
+        saved, healed = done.count("saved"), done.count("healed")
+        print(f"wecom-auth: {saved} gettoken calls saved, {healed} calls healed", file=sys.stderr)
+
+
+def _note(tally: str, what: str) -> None:
+    """In a file, because children count too, and some of them end without a last word."""
+    with suppress(OSError), open(tally, "a", encoding="ascii") as file:
+        file.write(f"{what}\n")
+
+
+def _become(command: list[str], environ: dict[str, str]) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name != "nt":  # where nothing takes the place of a process
+        os.execve(command[0], command, environ)  # noqa: S606
+    return subprocess.call(command, env=environ)  # noqa: S603
