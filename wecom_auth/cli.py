@@ -12,7 +12,7 @@ from .console import say
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """The exit codes that shells know these by."""
 
-_RUN_USAGE = "%(prog)s [--store URL] [--stats] (script.py | -m module) [ARGS ...]"
+_RUN_USAGE = "%(prog)s [--store URL] [--stats] (script.py | -m module) ..."
 _ENVIRONMENT = """\
 environment:
   WECOM_CORPID, WECOM_CORPSECRET   the app (or WECOM_CORPSECRET_FILE, ...)
@@ -118,7 +118,7 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _add_run(commands: Any) -> None:
-    text = "run a script that fetches its own token, unchanged, with its calls kept authorised"
+    text = "run a script, unchanged, that fetches its own token; it is cached and healed"
     parser = _add(commands, _run, text, usage=_RUN_USAGE, epilog=_ENVIRONMENT)
     _add_store(parser)
     parser.add_argument("--stats", action="store_true", help="say at the end what was done")
