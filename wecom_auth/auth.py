@@ -81,8 +81,8 @@ class _Answered:
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
         url = request.url or ""
-        sent = query.find(url, credential.parameter)
-        visible = self._visible(request)
+        without, sent = query.take(url, credential.parameter)
+        visible = self._visible(request, without)
         # Not where a redirect has led to another host.
         if sent and credential.covers(url) and self._rejects(response, options):
             response = self._replay(response, request, visible, sent[-1], options)
@@ -90,7 +90,7 @@ class _Answered:
         if self._redirect is not None:  # it has been followed to here
             clean_location(self._redirect, credential.parameter, ())
             self._redirect = None
-        if response.is_redirect:
+        if response.status_code != 200 and response.is_redirect:
             self._authorise_redirect(response, url)
         return response
 
@@ -117,9 +117,9 @@ class _Answered:
         stream = bool(options.get("stream"))
         return replay(self._source, response, request, sent, send, stream=stream)
 
-    def _visible(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def _visible(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
         """The request without the token and, so that a pickle holds no secret, without us."""
-        visible = twin(request, query.drop(request.url or "", self._source.credential.parameter))
+        visible = twin(request, url)
         others = [hook for hook in request.hooks["response"] if not isinstance(hook, _Answered)]
         visible.hooks = {**request.hooks, "response": others}
         return visible
