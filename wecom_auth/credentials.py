@@ -72,7 +72,8 @@ class Credential(ABC):
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Credential):
@@ -224,13 +225,16 @@ class ExternalToken(Credential):
 
     def obtain(self, send: Send, limit: float) -> Grant:
         """Ask `get`; see `Credential.obtain`."""
+        failure = None
         try:
             answer = self._get()
         except errors.WeComError:
             raise
         except Exception as error:
             text = redact(f"{type(error).__name__}: {error}")
-            raise TokenUnavailable(f"ExternalToken: get() raised {text}") from None
+            failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
+        if failure is not None:
+            raise failure  # out here, where the owner's error is no context: it may show the token
         value, life = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
         if isinstance(value, bytes):
             value = value.decode("ascii", "replace")

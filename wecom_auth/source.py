@@ -190,7 +190,7 @@ class TokenSource:
         session = self._session or process_session()
         prepared = session.prepare_request(request)
         prepared.hooks = default_hooks()  # a session's raise_for_errcode is meant for its calls
-        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        settings = session.merge_environment_settings(prepared.url or "", {}, True, None, None)
         settings["timeout"] = Timeout(total=limit)
         return session.send(prepared, allow_redirects=False, **settings)
 

@@ -104,10 +104,13 @@ class State:
                 return previous or token
             if previous is not None and previous.value == token.value:
                 self.put_off(1.0 if token is self.last else (token._hard - token._soft) / 4)
+                self.told -= {"refresh"}
                 return previous
             self.memory.save(self.key, token)
             if token is not self.last:
-                self.last, self.owed, self.failure, self.put_offs = token, False, None, 0
+                if self.owed or self.last is None or self.last.value != token.value:
+                    self.last = token
+                self.owed, self.failure, self.put_offs = False, None, 0
                 self.told -= {"refresh", "resend"}
         return token
 
@@ -146,10 +149,19 @@ class State:
         with self.memory.lock:
             return self.rejected.get(value, 0) > rejections
 
+    @property
+    def _is_charged(self) -> bool:
+        """Whether a rejection causes the next fetch: of a token that should still have lived.
+
+        `last` is the token as it was first handed out; a platform that repeats it until it ends
+        says 7200 each time.
+        """
+        return self.owed and self.last is not None and not self.is_over(self.last)
+
     def may_fetch(self) -> bool:
         """Whether a fetch is allowed now; only one that a rejection caused is ever not."""
         with self.memory.lock:
-            if not self.owed or self.last is None or self.is_over(self.last):
+            if not self._is_charged:
                 return True
             if self.budget is None or self.budget.allows(self.memory.monotonic()):
                 return True
@@ -165,7 +177,7 @@ class State:
     def spend(self) -> None:
         """A fetch has brought a token: charge it if a rejection caused it."""
         with self.memory.lock:
-            if self.owed:
+            if self._is_charged:
                 self.budget = self.budget or Budget()
                 self.budget.spend(self.memory.monotonic())
 
