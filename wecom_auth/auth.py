@@ -1,5 +1,6 @@
 """The auth class: one call, or a session's `auth`."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
@@ -78,6 +79,13 @@ class _Answered:
         self._source = source
         self._redirect: requests.Response | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled with its request, hooks and all: the secret stays here.
+        return partial, (_as_it_is,)
+
+    def __deepcopy__(self, memo: object) -> "_Answered":
+        return _Answered(self._source)
+
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
         url = request.url or ""
@@ -132,3 +140,8 @@ class _Answered:
             token = self._source.get().value
             response.headers["Location"] = query.put(target, credential.parameter, token)
             self._redirect = response
+
+
+def _as_it_is(response: requests.Response, **options: Any) -> requests.Response:
+    """What is left of an `_Answered` in a pickle."""
+    return response

@@ -18,7 +18,7 @@ _NAMES = (
 _PARAMETER = re.compile(
     rf"""((?:{_NAMES})(?:=|%3[Dd]|["']?\s*:\s*["']))[^&\s"'<>#)\\]+""", re.IGNORECASE
 )
-_LEAKING = ("urllib3.connectionpool", "urllib3.util.retry")
+_LEAKING = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
 def redact(text: str, *secrets: str) -> str:

@@ -1,0 +1,862 @@
+"""No token and no secret anywhere that a person or a log can see, whatever goes wrong."""
+
+import asyncio
+import copy
+import logging
+import pickle
+import socket
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+from leakhunt import Hunt, LogTrap
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+from urllib3.util import Retry
+
+from wecom_auth import (
+    APIError,
+    AppCredential,
+    CredentialError,
+    ExternalToken,
+    FileStore,
+    TokenSource,
+    TokenUnavailable,
+    WeComAdapter,
+    WeComAuth,
+    attach,
+    install,
+    mask_urllib3_logs,
+    raise_for_errcode,
+    redaction,
+    replay,
+    with_access_token,
+)
+from wecom_auth import adapter as adapter_module
+from wecom_auth import exchange as exchange_module
+from wecom_auth import source as source_module
+from wecom_auth.cli import main
+from wecom_auth.exchange import Grant
+from wecom_auth.testing import FakeWeCom, Server, reset
+from wecom_auth.testing import tokens as fake_tokens
+from wecom_auth.tokens import issue
+
+CORP, SECRET = "ww0001", "CANARY/sec+ret=0123456789abcdefghijklmnop"
+MESSAGE = {"touser": "alice", "msgtype": "text", "text": {"content": "hi"}}
+
+
+@dataclass
+class World:
+    """A platform whose tokens and secret are canaries, and the hunt for them."""
+
+    fake: FakeWeCom
+    server: Server
+    issued: list[str]
+    hunt: Hunt
+    path: str = "message/send"
+    base_url: str = ""
+    store: Any = None
+    options: dict[str, Any] = field(default_factory=lambda: {"timeout": 10})
+    adapter: HTTPAdapter | None = None
+    trust_env: bool = False
+
+    def source(self, *, warm: bool) -> TokenSource:
+        credential = AppCredential(CORP, SECRET, base_url=self.base_url)
+        source = TokenSource(credential, store=self.store)
+        if warm:
+            state = source._state
+            token = issue(Grant(self.fake.issue(CORP, SECRET), 7200), 0, state.memory.wall())
+            state.memory.save(state.key, token)
+        return source
+
+    def session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = self.trust_env
+        if self.adapter is not None:
+            session.mount("http://", self.adapter)
+        return session
+
+    @property
+    def url(self) -> str:
+        return f"{self.base_url}/cgi-bin/{self.path}"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    issued: list[str] = []
+
+    def value(app: object, serial: int) -> str:
+        issued.append(f"CANARY-tok/{serial}+en=".ljust(60, "x"))
+        return issued[-1]
+
+    monkeypatch.setattr(fake_tokens, "_value", value)
+    reset()
+    fake = FakeWeCom()
+    fake.app(CORP, SECRET)
+    server = fake.serve()
+    server.start()
+    yield World(fake, server, issued, Hunt(lambda: [SECRET, *issued]), base_url=server.url)
+    fake.let_go()
+    reset()
+    server.stop()
+    mask_urllib3_logs()
+
+
+# --- the ways to make a call ---
+
+
+def by_attach(world: World, source: TokenSource) -> Any:
+    with attach(world.session(), source) as session:
+        return session.post(world.url, json=MESSAGE, **world.options)
+
+
+def by_adapter(world: World, source: TokenSource) -> Any:
+    with world.session() as session:
+        session.mount(f"{world.base_url}/", WeComAdapter(source, world.adapter))
+        return session.post(world.url, json=MESSAGE, **world.options)
+
+
+def by_auth(world: World, source: TokenSource) -> Any:
+    with world.session() as session:
+        return session.post(world.url, json=MESSAGE, auth=WeComAuth(source), **world.options)
+
+
+def by_session_auth(world: World, source: TokenSource) -> Any:
+    with world.session() as session:
+        session.auth = WeComAuth(source)
+        return session.post(world.url, json=MESSAGE, **world.options)
+
+
+def by_both(world: World, source: TokenSource) -> Any:
+    with attach(world.session(), source) as session:
+        return session.post(world.url, json=MESSAGE, auth=WeComAuth(source), **world.options)
+
+
+def by_decorator(world: World, source: TokenSource) -> Any:
+    @with_access_token(source)
+    def send(access_token: str = "") -> Any:
+        params = {"access_token": access_token}
+        with world.session() as session:
+            return session.post(world.url, params=params, json=MESSAGE, **world.options).json()
+
+    return send()
+
+
+def by_async_decorator(world: World, source: TokenSource) -> Any:
+    @with_access_token(source)
+    async def send(access_token: str = "") -> Any:
+        params = {"access_token": access_token}
+        with world.session() as session:
+            return session.post(world.url, params=params, json=MESSAGE, **world.options).json()
+
+    return asyncio.run(send())
+
+
+def by_source(world: World, source: TokenSource) -> Any:
+    source.refresh(**world.options)
+    source.invalidate(source.get())
+    return source.get(), source.peek(), asyncio.run(source.aget())
+
+
+Way = Callable[[World, TokenSource], Any]
+HIDING: list[Way] = [by_attach, by_adapter, by_both]
+SHOWING: list[Way] = [by_auth, by_session_auth]
+DECORATED: list[Way] = [by_decorator, by_async_decorator]
+
+
+# --- what can go wrong with a call ---
+
+
+@contextmanager
+def nothing(world: World) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def connection_refused(world: World) -> Iterator[None]:
+    world.server.stop()
+    yield
+
+
+@contextmanager
+def read_timeout(world: World) -> Iterator[None]:
+    world.options["timeout"] = 0.2
+    with world.fake.fail("hang"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_module, "LIMIT", 0.5)  # not every way hands the call's timeout on
+        yield
+
+
+@contextmanager
+def tls_failure(world: World) -> Iterator[None]:
+    world.base_url = world.base_url.replace("http:", "https:")
+    yield
+
+
+@contextmanager
+def proxy_failure(world: World) -> Iterator[None]:
+    world.options["proxies"] = {"http": f"http://127.0.0.1:{closed_port()}"}
+    yield
+
+
+@contextmanager
+def tunnel_failure(world: World) -> Iterator[None]:
+    world.base_url = world.base_url.replace("http:", "https:")
+    world.options["proxies"] = {"https": f"http://127.0.0.1:{closed_port()}"}
+    yield
+
+
+@contextmanager
+def invalid_proxy(world: World) -> Iterator[None]:
+    world.options["proxies"] = {"http": "http://"}
+    yield
+
+
+@contextmanager
+def too_many_redirects(world: World) -> Iterator[None]:
+    _redirect(world, lambda request: request.target)
+    yield
+
+
+@contextmanager
+def redirect_that_echoes(world: World) -> Iterator[None]:
+    _redirect(world, lambda request: f"/cgi-bin/user/get?userid=a&{request.query}")
+    yield
+
+
+@contextmanager
+def redirect_not_followed(world: World) -> Iterator[None]:
+    world.options["allow_redirects"] = False
+    _redirect(world, lambda request: request.target)
+    yield
+
+
+@contextmanager
+def redirect_elsewhere(world: World) -> Iterator[None]:
+    with FakeWeCom().serve() as url:
+        _redirect(world, lambda request: f"{url}/there?{request.query}")
+        yield
+
+
+@contextmanager
+def connection_dropped(world: World) -> Iterator[None]:
+    with world.fake.fail("drop", path="message/send"):
+        yield
+
+
+@contextmanager
+def retries_exhausted(world: World) -> Iterator[None]:
+    world.adapter = HTTPAdapter(max_retries=Retry(2, status_forcelist=[502], allowed_methods=None))
+    with world.fake.fail("outage", path="message/send"):
+        yield
+
+
+@contextmanager
+def retried_then_answered(world: World) -> Iterator[None]:
+    world.adapter = HTTPAdapter(max_retries=Retry(2, status_forcelist=[502], allowed_methods=None))
+    with world.fake.fail("outage", path="message/send", times=1):
+        yield
+
+
+@contextmanager
+def retries_on_broken_connection(world: World) -> Iterator[None]:
+    world.adapter = HTTPAdapter(max_retries=Retry(1, allowed_methods=None))
+    with world.fake.fail("drop", path="message/send"):
+        yield
+
+
+@contextmanager
+def body_cut_short(world: World) -> Iterator[None]:
+    world.fake.route("message/send", (200, {"Content-Length": "100000"}, b"{"))
+    yield
+
+
+@contextmanager
+def broken_headers(world: World) -> Iterator[None]:
+    world.fake.route("message/send", (200, {"Content-Length": "2", "X": "1\r\nno colon"}, b"{}"))
+    yield
+
+
+@contextmanager
+def rejected_for_ever(world: World) -> Iterator[None]:
+    with world.fake.fail("reject"):
+        yield
+
+
+@contextmanager
+def rejected_once(world: World) -> Iterator[None]:
+    with world.fake.fail("reject", times=1):
+        yield
+
+
+@contextmanager
+def rejected_while_streaming(world: World) -> Iterator[None]:
+    world.options["stream"] = True
+    with world.fake.fail("reject", times=1):
+        yield
+
+
+@contextmanager
+def proxy_failure_for_all(world: World) -> Iterator[None]:
+    """Also for a bare source, which reads the environment like any session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+        patch.setenv("no_proxy", "")
+        patch.delenv("NO_PROXY", raising=False)
+        if "timeout" in world.options:
+            world.options["timeout"] = 5
+        world.trust_env = True
+        yield
+
+
+@contextmanager
+def gettoken_redirects(world: World) -> Iterator[None]:
+    world.fake.route("gettoken", lambda r: (302, {"Location": f"/x?{r.query}"}, b""))
+    yield
+
+
+@contextmanager
+def gettoken_without_token(world: World) -> Iterator[None]:
+    world.fake.route("gettoken", lambda r: {"errcode": 0, "errmsg": r.query})
+    yield
+
+
+def gettoken_fails(fault: str | int) -> Any:
+    @contextmanager
+    def failing(world: World) -> Iterator[None]:
+        with world.fake.fail(fault, path="gettoken"):
+            yield
+
+    failing.__name__ = f"gettoken_{fault}"
+    return failing
+
+
+@contextmanager
+def streaming(world: World) -> Iterator[None]:
+    world.options["stream"] = True
+    yield
+
+
+@contextmanager
+def rejected_and_then_refused(world: World) -> Iterator[None]:
+    with world.fake.fail("reject"), world.fake.fail("drop", path="gettoken"):
+        yield
+
+
+@contextmanager
+def bad_gateway(world: World) -> Iterator[None]:
+    with world.fake.fail("outage", path="message/send"):
+        yield
+
+
+@contextmanager
+def store_down(world: World) -> Iterator[None]:
+    world.store = BrokenStore()
+    with world.fake.fail("reject", times=1):
+        yield
+
+
+@contextmanager
+def foreign_token(world: World) -> Iterator[None]:
+    world.issued.append("CANARY-of-the-caller/0123456789")
+    world.options["params"] = {"access_token": world.issued[-1]}
+    yield
+
+
+class BrokenStore:
+    """Its errors quote what it was asked to do, as those of many clients do."""
+
+    def load(self, key: str) -> str | None:
+        raise ConnectionError(f"GET {key}")
+
+    def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
+        raise RuntimeError(f"SET {key} {expected} {new}")
+
+    def lock(self, key: str, timeout: float) -> Any:
+        raise ConnectionError(f"LOCK {key}")
+
+
+def _redirect(world: World, target: Callable[[Any], str]) -> None:
+    world.fake.route("message/send", lambda request: (302, {"Location": target(request)}, b""))
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+Trouble = Callable[[World], Any]
+ANSWERED: dict[Trouble, Any] = {
+    nothing: requests.Response,
+    streaming: requests.Response,
+    too_many_redirects: requests.TooManyRedirects,
+    redirect_that_echoes: requests.Response,
+    redirect_not_followed: requests.Response,
+    redirect_elsewhere: requests.Response,
+    retried_then_answered: requests.Response,
+    body_cut_short: requests.exceptions.ChunkedEncodingError,
+    broken_headers: requests.Response,
+    rejected_for_ever: requests.Response,
+    rejected_once: requests.Response,
+    rejected_while_streaming: requests.Response,
+    rejected_and_then_refused: requests.Response,
+    bad_gateway: requests.Response,
+    store_down: requests.Response,
+    foreign_token: requests.Response,
+}
+UNANSWERED: dict[Trouble, Any] = {
+    connection_refused: requests.ConnectionError,
+    read_timeout: requests.ReadTimeout,
+    tls_failure: requests.exceptions.SSLError,
+    proxy_failure: requests.exceptions.ProxyError,
+    tunnel_failure: requests.exceptions.ProxyError,
+    invalid_proxy: requests.exceptions.InvalidProxyURL,
+    connection_dropped: requests.ConnectionError,
+    retries_exhausted: requests.exceptions.RetryError,
+    retries_on_broken_connection: requests.ConnectionError,
+}
+
+
+UNASKED: list[Trouble] = [
+    connection_refused,
+    read_timeout,
+    tls_failure,
+    proxy_failure_for_all,
+    gettoken_redirects,
+    *(gettoken_fails(fault) for fault in (40001, 45009, "outage", "garbage", "drop", "busy")),
+    gettoken_without_token,
+]
+
+
+def observe(world: World, way: Way, trouble: Trouble, *, warm: bool) -> Any:
+    """Do it, and show the hunt all that it leaves behind; gives the answer or the error."""
+    hunt = world.hunt
+    with trouble(world), LogTrap(hunt):
+        source = world.source(warm=warm)
+        try:
+            outcome = way(world, source)
+        except requests.RequestException as error:
+            outcome = error
+            hunt.show_error(error)
+        else:
+            hunt.show_object("result", outcome)
+        if isinstance(outcome, requests.Response):
+            show_response(hunt, outcome)
+    hunt.show_object("source", source)
+    hunt.show_object("statistics", source.statistics)
+    hunt.show_object("auth", repr(WeComAuth(source)))
+    hunt.show_object("adapter", repr(WeComAdapter(source)))
+    return outcome
+
+
+def show_response(hunt: Hunt, response: requests.Response) -> None:
+    for raising in (raise_for_errcode, requests.Response.raise_for_status):
+        try:
+            raising(response)
+        except requests.RequestException as error:
+            hunt.show_error(error)
+    hunt.show_pickle("response", response)
+    hunt.show_object("response", response)
+    for old in response.history:
+        hunt.show_object("history", old)
+
+
+def names(value: Any) -> str | None:
+    return getattr(value, "__name__", None)
+
+
+SHOWN: set[tuple[Way, Trouble]] = {
+    (way, trouble)
+    for way in (by_auth, by_session_auth, by_both)
+    for trouble in (too_many_redirects, redirect_not_followed)
+}
+"""The auth class has to leave the token where requests follows a redirect from."""
+
+HIDDEN = [(way, trouble) for way in (*HIDING, *SHOWING) for trouble in ANSWERED]
+
+
+@pytest.mark.parametrize(
+    ("way", "trouble"), [pair for pair in HIDDEN if pair not in SHOWN], ids=names
+)
+def test_an_answered_call_leaks_nothing(
+    world: World, way: Way, trouble: Trouble, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = observe(world, way, trouble, warm=True)
+    assert isinstance(outcome, ANSWERED[trouble]), outcome
+    show_output(world.hunt, capfd)
+    assert world.hunt.leaks() == []
+
+
+@pytest.mark.parametrize("trouble", UNANSWERED, ids=names)
+@pytest.mark.parametrize("way", HIDING, ids=names)
+def test_a_call_without_an_answer_leaks_nothing(
+    world: World, way: Way, trouble: Trouble, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = observe(world, way, trouble, warm=True)
+    assert type(outcome) is UNANSWERED[trouble], outcome
+    show_output(world.hunt, capfd)
+    assert world.hunt.leaks() == []
+
+
+@pytest.mark.parametrize("trouble", UNASKED, ids=names)
+@pytest.mark.parametrize("way", [*HIDING, *SHOWING, *DECORATED, by_source], ids=names)
+def test_a_gettoken_that_fails_leaks_nothing(
+    world: World, way: Way, trouble: Trouble, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = observe(world, way, trouble, warm=False)
+    assert isinstance(outcome, TokenUnavailable | CredentialError), outcome
+    show_output(world.hunt, capfd)
+    assert world.hunt.leaks() == []
+
+
+@pytest.mark.parametrize("trouble", [nothing, rejected_once, rejected_for_ever, store_down])
+@pytest.mark.parametrize("way", [*DECORATED, by_source], ids=names)
+def test_the_other_ways_leak_nothing(
+    world: World, way: Way, trouble: Trouble, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = observe(world, way, trouble, warm=False)
+    assert not isinstance(outcome, Exception)
+    show_output(world.hunt, capfd)
+    assert world.hunt.leaks() == []
+
+
+def show_output(hunt: Hunt, capfd: pytest.CaptureFixture[str]) -> None:
+    printed = capfd.readouterr()
+    hunt.show("stdout", printed.out)
+    hunt.show("stderr", printed.err)
+
+
+# --- what cannot be closed: the table in the README's SECURITY section, line by line ---
+
+
+@pytest.mark.parametrize("trouble", UNANSWERED, ids=names)
+@pytest.mark.parametrize("way", SHOWING, ids=names)
+def test_with_the_auth_class_a_connection_error_shows_the_token_but_never_the_secret(
+    world: World, way: Way, trouble: Trouble
+) -> None:
+    outcome = observe(world, way, trouble, warm=True)
+    assert type(outcome) is UNANSWERED[trouble], outcome
+    not_in_text = {read_timeout, connection_dropped, invalid_proxy}
+    assert ("access_token=" in str(outcome)) is (trouble not in not_in_text)
+    assert trouble is invalid_proxy or "access_token=" in outcome.request.url
+    assert world.hunt.leaks(of=[SECRET]) == []
+
+
+@pytest.mark.parametrize(("way", "trouble"), SHOWN, ids=names)
+def test_with_the_auth_class_a_redirect_that_is_not_followed_shows_the_token(
+    world: World, way: Way, trouble: Trouble
+) -> None:
+    outcome = observe(world, way, trouble, warm=True)
+    assert isinstance(outcome, ANSWERED[trouble]), outcome
+    leaks = world.hunt.leaks()
+    assert leaks
+    assert all("._next" in leak or "ocation" in leak or "pickle" in leak for leak in leaks)
+    assert world.hunt.leaks(of=[SECRET]) == []
+
+
+# --- the rest of what people see ---
+
+
+def test_platform_words_that_echo_the_query_are_masked(world: World) -> None:
+    def echo(request: Any) -> dict[str, Any]:
+        return {"errcode": 40058, "errmsg": f"cannot read /cgi-bin/message/send?{request.query}"}
+
+    world.fake.route("message/send", echo)
+    answer = by_attach(world, world.source(warm=True))
+    with pytest.raises(APIError, match=r"access_token=\*\*\*") as caught:
+        raise_for_errcode(answer)
+    world.hunt.show("str", str(caught.value))
+    world.hunt.show("errmsg", caught.value.errmsg)
+    assert world.hunt.leaks() == []
+
+
+def test_gettoken_words_that_echo_the_secret_are_masked(world: World) -> None:
+    world.fake.route("gettoken", lambda r: {"errcode": 40001, "errmsg": f"no {r.query} {SECRET}"})
+    outcome = observe(world, by_source, nothing, warm=False)
+    assert isinstance(outcome, CredentialError)
+    assert world.hunt.leaks() == []
+
+
+def test_the_owner_of_an_external_token_may_fail_loudly(world: World) -> None:
+    def get() -> str:
+        raise ValueError(f"GET /central?access_token={world.fake.issue(CORP, SECRET)}")
+
+    source = TokenSource(ExternalToken(get, print, base_url=world.base_url))
+    with LogTrap(world.hunt), pytest.raises(TokenUnavailable) as caught:
+        source.get()
+    world.hunt.show_error(caught.value)
+    assert world.hunt.leaks() == []
+
+
+def test_store_keys_and_file_names_hold_neither(world: World, tmp_path: Any) -> None:
+    seen = KeyStore()
+    observe_store(world, seen)
+    assert len(seen.keys) >= 2, "the token's and the failure's"
+    world.hunt.show("store keys", " ".join(seen.keys))
+    observe_store(world, FileStore(tmp_path / "store"))
+    names = [path.name for path in (tmp_path / "store").iterdir()]
+    assert names
+    world.hunt.show("file names", " ".join(names))
+    assert world.hunt.leaks() == []
+
+
+def observe_store(world: World, store: Any) -> None:
+    world.store = store
+    observe(world, by_attach, rejected_once, warm=False)
+    with world.fake.fail(40001, path="gettoken"):
+        observe(world, by_attach, rejected_once, warm=False)
+
+
+class KeyStore:
+    """A shared store in memory that tells under which keys it was asked."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self._texts: dict[str, str] = {}
+
+    def load(self, key: str) -> str | None:
+        self.keys.add(key)
+        return self._texts.get(key)
+
+    def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
+        if self.load(key) != expected:
+            return False
+        self._texts[key] = new or ""
+        return True
+
+    def lock(self, key: str, timeout: float) -> Any:
+        self.keys.add(key)
+        return nullcontext(True)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_token_command_shows_neither(
+    world: World, refused: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WECOM_CORPID", CORP)
+    monkeypatch.setenv("WECOM_CORPSECRET", SECRET)
+    monkeypatch.setenv("WECOM_BASE_URL", world.base_url)
+    if refused:
+        world.fake.fail(40001, path="gettoken")
+    with LogTrap(world.hunt):
+        assert main(["token"]) == int(refused)
+    show_output(world.hunt, capfd)
+    assert world.hunt.leaks() == []
+    if not refused:
+        main(["token", "--show"])
+        show_output(world.hunt, capfd)
+        assert world.hunt.leaks(), "the control: asked for, it is printed and found"
+
+
+@pytest.mark.parametrize("trouble", [rejected_once, rejected_and_then_refused, store_down])
+def test_install_shows_no_token_that_the_code_did_not_have_before(
+    world: World, trouble: Trouble, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with install(), world.session() as session:
+        params = {"corpid": CORP, "corpsecret": SECRET}
+        answer = session.get(f"{world.base_url}/cgi-bin/gettoken", params=params, timeout=10)
+        own = answer.json()["access_token"]
+        world.options["params"] = {"access_token": own}
+        hunt = world.hunt = Hunt(lambda: [each for each in world.issued if each != own])
+        world.fake.revoke()
+        with trouble(world), LogTrap(hunt):
+            for _ in range(2):  # the second is translated
+                show_response(hunt, session.post(world.url, json=MESSAGE, **world.options))
+        show_output(hunt, capfd)
+    assert hunt.leaks() == []
+
+
+BAD_CREDENTIALS: list[Callable[[], object]] = [
+    lambda: AppCredential("", SECRET),
+    lambda: AppCredential(SECRET.encode(), SECRET),  # type: ignore[arg-type]
+    lambda: AppCredential(CORP, SECRET.encode()),  # type: ignore[arg-type]
+    lambda: AppCredential(CORP, SECRET, base_url="http://example.com"),
+    lambda: AppCredential(CORP, SECRET, base_url=f"https://user:{SECRET}@example.com"),
+    lambda: AppCredential.from_env(environ={"WECOM_CORPSECRET": SECRET}),
+    lambda: AppCredential.from_env(environ={"WECOM_CORPID": "c", "WECOM_SECRET_FILE": "/none"}),
+    lambda: setattr(AppCredential(CORP, SECRET), "corpsecret", "other"),
+    lambda: TokenSource(SECRET),  # type: ignore[arg-type]
+    lambda: WeComAuth(SECRET),  # type: ignore[arg-type]
+    lambda: attach(requests.Session(), SECRET),  # type: ignore[arg-type]
+    lambda: TokenSource(AppCredential(CORP, SECRET), store=f"redis://:{SECRET}@h:port/"),
+    lambda: TokenSource(AppCredential(CORP, SECRET)).invalidate(None),  # type: ignore[arg-type]
+    lambda: TokenSource(AppCredential(CORP, SECRET)).get(timeout="1"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize("mistake", BAD_CREDENTIALS)
+def test_a_mistake_is_answered_without_quoting_a_secret(mistake: Callable[[], object]) -> None:
+    hunt = Hunt(lambda: [SECRET])
+    with pytest.raises((TypeError, ValueError, AttributeError)) as caught:
+        mistake()
+    hunt.show_error(caught.value)
+    assert hunt.leaks() == []
+
+
+def test_what_may_hold_them_does_not_show_them(world: World) -> None:
+    source = world.source(warm=True)
+    things = [source, source.credential, source.get(), source.peek(), WeComAuth(source)]
+    session = attach(world.session(), source)
+    for thing in (*things, session, *session.adapters.values(), source.statistics):
+        world.hunt.show(type(thing).__name__, f"{thing!r} {thing!s} {[thing]}")
+    assert world.hunt.leaks() == []
+    world.hunt.show_pickle("session", session)
+    assert world.hunt.leaks(of=[SECRET]), "the pickle of a session has the credential"
+    assert world.hunt.leaks(of=world.issued) == [], "but never a token"
+
+
+def test_a_prepared_request_travels_without_its_credential(world: World) -> None:
+    source = world.source(warm=True)
+    request = requests.Request("POST", world.url, json=MESSAGE, auth=WeComAuth(source)).prepare()
+    world.hunt.show_pickle("prepared request", request)
+    assert world.hunt.leaks(of=[SECRET]) == []
+    arrived = pickle.loads(pickle.dumps(request))
+    with world.session() as session:
+        assert session.send(arrived, timeout=10).json()["errcode"] == 0
+    world.fake.revoke()
+    with world.session() as session:
+        copied = copy.deepcopy(request)
+        assert session.send(copied, timeout=10).json()["errcode"] == 0, "a copy is still healed"
+
+
+# --- controls: the mechanism off, and each channel with a leak in it ---
+
+
+def test_control_without_masking_the_logs_show_it(world: World) -> None:
+    mask_urllib3_logs(False)
+    observe(world, by_attach, nothing, warm=False)
+    leaks = world.hunt.leaks()
+    assert world.hunt.leaks(of=[SECRET])
+    assert world.hunt.leaks(of=world.issued)
+    assert all(leak.startswith("log urllib3") for leak in leaks)
+
+
+def test_control_without_the_clean_error_it_shows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "clean_error", lambda error, *rest: error)
+    observe(world, by_attach, connection_refused, warm=True)
+    assert any(leak.startswith("ConnectionError.args") for leak in world.hunt.leaks())
+
+
+def test_control_raised_inside_the_except_it_shows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(adapter: Any, request: Any, visible: Any, options: Any) -> requests.Response:
+        try:
+            return adapter.send(request, **options)
+        except requests.RequestException as error:
+            raise redaction.clean_error(error, visible) from None
+
+    monkeypatch.setattr(adapter_module, "send_clean", send)
+    observe(world, by_attach, connection_refused, warm=True)
+    assert any("__context__" in leak for leak in world.hunt.leaks())
+
+
+def test_control_without_hiding_the_answer_shows_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter_module, "hide_token", lambda response, *rest: response)
+    observe(world, by_attach, streaming, warm=True)
+    leaks = world.hunt.leaks()
+    assert any("response.url" in leak for leak in leaks)
+    assert any("response.raw" in leak for leak in leaks)
+
+
+def test_control_without_redaction_the_gettoken_errors_show_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "redact", lambda text, *secrets: text)
+    observe(world, by_source, connection_refused, warm=False)
+    assert world.hunt.leaks(of=[SECRET])
+
+
+PLANTED = {
+    "msg": lambda hunt, text: logging.getLogger("wecom_auth").debug(text),
+    "args": lambda hunt, text: logging.getLogger("wecom_auth").debug("%s", text),
+    "formatted": lambda hunt, text: logging.getLogger("x").error("x", exc_info=OSError(text)),
+    "traceback": lambda hunt, text: hunt.show_error(_caused(ValueError("x"), OSError(text))),
+    ".response.request.body": lambda hunt, text: hunt.show_error(_with_request(text)),
+    "__context__": lambda hunt, text: hunt.show_error(_in_context(text)),
+    "pickle": lambda hunt, text: hunt.show_pickle("x", [text]),
+    "repr": lambda hunt, text: hunt.show_object("x", _Named(text)),
+    ".raw": lambda hunt, text: hunt.show_object("response", _with_raw(text)),
+    "_slot": lambda hunt, text: hunt.show_object("x", _Slotted(text)),
+    "[0]": lambda hunt, text: hunt.show_object("x", [{"a": (text,)}]),
+    "keys": lambda hunt, text: hunt.show_object("x", {text: 1}),
+    "stdout": lambda hunt, text: print(text),
+    "stderr": lambda hunt, text: print(text, file=sys.stderr),
+    "store keys": lambda hunt, text: hunt.show("store keys", text),
+}
+
+
+@pytest.mark.parametrize("channel", PLANTED)
+def test_control_a_planted_leak_is_found(channel: str, capfd: pytest.CaptureFixture[str]) -> None:
+    hunt = Hunt(lambda: [SECRET])
+    with LogTrap(hunt):
+        PLANTED[channel](hunt, f"before {SECRET} behind")
+    show_output(hunt, capfd)
+    assert any(channel in leak for leak in hunt.leaks()), hunt.leaks()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        quote(SECRET, safe=""),
+        SECRET.encode().hex(),
+        SECRET[:12],
+        *(b64encode(b"x" * offset + SECRET.encode() + b"yz").decode() for offset in range(4)),
+    ],
+)
+def test_control_a_leak_is_found_in_every_form(form: str) -> None:
+    hunt = Hunt(lambda: [SECRET])
+    hunt.show("text", "nothing here")
+    assert hunt.leaks() == []
+    hunt.show("text", f"before {form} behind")
+    assert hunt.leaks()
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def _in_context(text: str) -> BaseException:
+    try:
+        try:
+            raise OSError(text)
+        except OSError:
+            raise ValueError("clean") from None
+    except ValueError as error:
+        return error
+
+
+def _with_request(text: str) -> Exception:
+    response = requests.Response()
+    response.request = requests.Request("POST", "http://h/", data=text).prepare()
+    return requests.HTTPError("clean", response=response)
+
+
+def _with_raw(text: str) -> requests.Response:
+    response = requests.Response()
+    response.raw = HTTPResponse(request_url=text)
+    return response
+
+
+class _Named:
+    def __init__(self, name: str) -> None:
+        self._length = len(name)
+        self.__class__ = type("_Secret", (_Named,), {"__repr__": lambda self: f"<{name}>"})
+
+
+class _Slotted:
+    __slots__ = ("_slot",)
+
+    def __init__(self, text: str) -> None:
+        self._slot = text
