@@ -36,7 +36,7 @@ def cook(fake):
 
         def cook(name, *arguments, **environment):
             run = subprocess.run(
-                [sys.executable, "-X", "dev", "-W", "error", RECIPES / name, *arguments],
+                [sys.executable, "-W", "error", RECIPES / name, *arguments],
                 env={**theirs, "PYTHONIOENCODING": "utf-8", **ours, **environment},
                 capture_output=True,
                 encoding="utf-8",
