@@ -1,5 +1,6 @@
 """May a rejected call go out again? One decision for every way to attach, and its rewind."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import requests
 import tenacity
 from requests.adapters import BaseAdapter
-from requests.cookies import RequestsCookieJar
+from requests.cookies import RequestsCookieJar, get_cookie_header
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
@@ -122,7 +123,10 @@ def heal(
         if token is None or second is None:
             return False
         rejected, answer = token.value, second
-        return bool(is_rejected(answer))
+        if not is_rejected(answer):
+            return False
+        source.invalidate(rejected)  # else a stale request prepared once would meet it for ever
+        return True
 
     _resending(again)
     return answer
@@ -144,7 +148,10 @@ async def heal_async(
         if token is None or second is None:
             return False
         rejected, answer = token.value, second
-        return bool(is_rejected(answer))
+        if not is_rejected(answer):
+            return False
+        await asyncio.to_thread(source.invalidate, rejected)
+        return True
 
     await _resending_async(again)
     return answer
@@ -179,11 +186,13 @@ def _with_cookies_of(
     if not rejected.cookies:
         return request
     again = request.copy()
-    jar = RequestsCookieJar()
-    for cookie in (*(getattr(request, "_cookies", None) or ()), *rejected.cookies):
-        jar.set_cookie(cookie)
-    again.headers.pop("Cookie", None)
-    again.prepare_cookies(jar)
+    known = again._cookies or RequestsCookieJar()
+    theirs = again.headers.pop("Cookie", None)
+    if theirs != get_cookie_header(known, again):  # the caller's own header stays as it is
+        return request
+    for cookie in rejected.cookies:
+        known.set_cookie(cookie)
+    again.prepare_cookies(known)
     return again
 
 
