@@ -7,6 +7,7 @@ from itertools import chain
 from threading import RLock
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import requests
 from requests.adapters import BaseAdapter
@@ -22,7 +23,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _lock = RLock()
 _active: tuple[Owners, ...] = ()
 _current: Owners | None = None
-_patches: dict[Callable[..., BaseAdapter], Callable[..., BaseAdapter]] = {}
+_patches: WeakKeyDictionary[Callable[..., BaseAdapter], Callable[..., BaseAdapter]] = (
+    WeakKeyDictionary()
+)
 
 
 class Installation:
@@ -167,8 +170,8 @@ def _patch() -> None:
 
 def _unpatch() -> None:
     """Put back what was there; where another patch lies over ours, ours stays and does nothing."""
-    while original := _patches.pop(requests.Session.get_adapter, None):
-        requests.Session.get_adapter = original  # type: ignore[method-assign]
+    while (ours := requests.Session.get_adapter) in _patches:
+        requests.Session.get_adapter = _patches.pop(ours)  # type: ignore[method-assign]
 
 
 def _generates(function: Callable[..., Any]) -> bool:
