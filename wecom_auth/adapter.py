@@ -78,12 +78,13 @@ class WeComAdapter(BaseAdapter):
     ) -> requests.Response:
         source, credential = self.source, self.source.credential
         name, stream = credential.parameter, options["stream"]
-        visible = visible_request(request, name)
-        if visible is not request and any(query.find(request.url or "", name)):
+        url, foreign = query.take(request.url or "", name)
+        visible = twin(request, url) if foreign else request
+        if any(foreign):
             source.warn_of_foreign_token()
         limit, via = call_limit(options["timeout"]), partial(_send_exchange, inner, options)
         token = source.get(limit, via=via).value
-        outgoing = twin(visible, query.put(visible.url or "", name, token))
+        outgoing = twin(request, query.put(url, name, token))
         response = send_clean(inner, outgoing, visible, options)
         if rejection(response, credential.rejections, stream=stream) is not None:
             send = partial(_resend, inner, visible, options)

@@ -63,7 +63,7 @@ class WeComAuth(AuthBase):
 def is_authorised(request: requests.PreparedRequest) -> bool:
     """Whether a `WeComAuth` looks after this request."""
     hooks: Any = request.hooks and request.hooks.get("response")
-    return any(isinstance(hook, _Answered) for hook in hooks or ())
+    return bool(hooks) and any(isinstance(hook, _Answered) for hook in hooks)
 
 
 class _Answered:

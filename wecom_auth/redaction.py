@@ -118,7 +118,9 @@ def hide_token(
     raw = response.raw
     url = getattr(raw, "url", None)
     if isinstance(url, str):
-        raw.url = query.drop(url, name)
+        # As a rule the path and query of what was sent: cut like that, it need not be read again.
+        cut = len(sent) - len(url) if sent.endswith(url) else None
+        raw.url = query.drop(url, name) if cut is None else response.url[cut:]
     retries = getattr(raw, "retries", None)
     if retries is not None and getattr(retries, "history", None):
         raw.retries = retries.new(history=())
