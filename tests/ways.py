@@ -79,7 +79,8 @@ class Client:
         """How many TCP connections this session has opened to the platform."""
         adapter: Any = self.session.get_adapter("http://elsewhere.example/")
         assert isinstance(adapter, HTTPAdapter)
-        return int(adapter.poolmanager.connection_from_url(self.app.base_url).num_connections)
+        pools = adapter.poolmanager.pools
+        return sum(pools[key].num_connections for key in pools.keys())  # noqa: SIM118
 
 
 @contextmanager
