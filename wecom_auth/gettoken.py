@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPResponse
+from urllib3 import HTTPResponse, Timeout
 
 from . import query
 from .answers import parse, peek
@@ -17,6 +17,7 @@ from .errors import WeComError
 from .inline import InlineSource
 from .redaction import redact
 from .replay import call_limit
+from .state import LIMIT
 from .tokens import Token
 
 SHORTEST_LIFE = 300
@@ -62,14 +63,11 @@ class Exchange:
 
     def __call__(self, _: requests.Request, limit: float) -> requests.Response:
         """Send; the source reads a copy, so that the caller can still have the original."""
+        options = {**self._options, "stream": True, "timeout": self._timeout(limit)}
         self.made = True
         self._clear()
-        given = call_limit(self._options.get("timeout"))
-        timeout = {} if given is not None and given <= limit else {"timeout": limit}
         try:
-            answer = self._adapter.send(
-                self._request, **{**self._options, **timeout, "stream": True}
-            )
+            answer = self._adapter.send(self._request, **options)
             self._body = _body(answer)
         except Exception as error:
             self._error = error
@@ -89,6 +87,12 @@ class Exchange:
         if self._error is not None:
             raise self._error
         return self._answer
+
+    def _timeout(self, limit: float) -> Any:
+        given = self._options.get("timeout")
+        seconds = call_limit(given)
+        its_own = not self.made and seconds is not None and seconds <= LIMIT
+        return given if its_own else Timeout(total=limit)
 
     def _clear(self) -> None:
         if self._answer is not None:
@@ -112,9 +116,12 @@ def answer(
         token = source.get(limit, via=exchange)
     except WeComError as error:
         failure = error
+    # An answer with status 400 or more is false.
     if failure is None:
-        return exchange.own_answer(token) or _success(source, request, token), token
-    return exchange.own_failure() or _refusal(request, failure), None
+        own = exchange.own_answer(token)
+        return (_success(source, request, token) if own is None else own), token
+    own = exchange.own_failure()
+    return (_refusal(request, failure) if own is None else own), None
 
 
 def _success(

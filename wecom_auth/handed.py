@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
 from typing import NamedTuple
@@ -43,13 +43,13 @@ class Entry:
 
     Attributes:
         key: names the credential it belongs to.
-        asked: when gettoken was first answered with it, on the monotonic clock.
+        asked: when gettoken was last asked for it, in seconds on a clock that never goes back.
         dead: the platform has rejected it.
         used: a call has been seen to carry it.
     """
 
     key: str
-    asked: float = field(default_factory=time.monotonic)
+    asked: float
     dead: bool = False
     used: bool = False
 
@@ -63,7 +63,8 @@ class Handed:
 
     note: Callable[[str], object] = staticmethod(bool)
 
-    def __init__(self, size: int = SIZE) -> None:
+    def __init__(self, size: int = SIZE, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._lock = Lock()
         self._entries: LRUCache[str, Entry] = LRUCache(size)
         self._learned: LRUCache[str, tuple[Credential, dict[str, str | bytes]]] = LRUCache(size)
@@ -109,7 +110,7 @@ class Handed:
             entry = self._entries.get(name)
             known = entry is not None and entry.key == key
             if entry is None or not known:
-                entry = self._entries[name] = Entry(key)
+                entry = self._entries[name] = Entry(key, self.clock())
             entry.dead = False
         if store is not None and not known:
             store.compare_and_set(f"handed:{name}", None, key, LIFE)

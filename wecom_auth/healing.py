@@ -1,6 +1,5 @@
 """What the drop-in does with one call: answers a gettoken, heals a dead token, lets the rest be."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -85,9 +84,9 @@ class DropInAdapter(BaseAdapter):
     ) -> None:
         token = source.peek()
         entry = None if token is None else handed.find(token.value)
-        if entry is None or entry.used or time.monotonic() - entry.asked < UNUSED:
+        if entry is None or entry.used or handed.clock() - entry.asked < UNUSED:
             return
-        entry.asked = time.monotonic()
+        entry.asked = handed.clock()
         with suppress(WeComError):
             source.refresh(limit, via=sending)
 
