@@ -1,6 +1,6 @@
 """What a function returned or raised: does it say that the token was rejected?"""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -10,7 +10,7 @@ from .answers import LIMIT, errcode_of, parse, rejection
 _NAMES = ("errcode", "err_code", "code")
 
 
-def rejects(said: Any, codes: Collection[int]) -> bool:
+def rejects(said: Any, codes: frozenset[int]) -> bool:
     """Whether this result or exception carries one of these errcodes.
 
     Args:
@@ -29,7 +29,7 @@ def rejects(said: Any, codes: Collection[int]) -> bool:
     return _of_foreign_response(said, codes)
 
 
-def _of_error(error: Exception, codes: Collection[int]) -> bool:
+def _of_error(error: Exception, codes: frozenset[int]) -> bool:
     for name in _NAMES:
         code = getattr(error, name, None)
         if type(code) is int:
@@ -38,7 +38,7 @@ def _of_error(error: Exception, codes: Collection[int]) -> bool:
     return response is not None and not isinstance(response, Exception) and rejects(response, codes)
 
 
-def _of_foreign_response(said: Any, codes: Collection[int]) -> bool:
+def _of_foreign_response(said: Any, codes: frozenset[int]) -> bool:
     """An httpx response, or one like it; one that is still being streamed is left alone."""
     headers = getattr(said, "headers", None)
     if not isinstance(headers, Mapping) or getattr(said, "status_code", None) != 200:
