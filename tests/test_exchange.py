@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from tokenside import CORP, SECRET, Counted, meanwhile
+from urllib3.connection import HTTPConnection
 
 from wecom_auth import (
     AppCredential,
@@ -327,16 +328,20 @@ def test_a_head_that_drips_holds_up_nobody_but_its_leader(monkeypatch: pytest.Mo
             leading.result()
 
 
-def test_the_connection_is_kept(wecom_server: Server, source: TokenSource):
-    with requests.Session() as session:
-        source = TokenSource(source.credential, session=session)
-        for _ in range(5):
-            source.refresh()
-        adapter: Any = session.get_adapter(wecom_server.url)
-        sent = requests.Request("GET", wecom_server.url).prepare()
-        pool = adapter.get_connection_with_tls_context(sent, True)
-        assert pool.num_connections == 1
+def test_the_connection_is_kept(
+    wecom_server: Server, source: TokenSource, monkeypatch: pytest.MonkeyPatch
+):
+    connections, connect = [], HTTPConnection.connect
+
+    def counting(connection: HTTPConnection) -> None:
+        connections.append(connection)
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", counting)
+    for _ in range(5):
+        source.refresh()
     assert wecom_server.fake.gettoken_calls == 5
+    assert len(connections) == 1
 
 
 def test_a_grant_does_not_show_its_token():
