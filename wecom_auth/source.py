@@ -12,11 +12,9 @@ from .credentials import Credential
 from .errors import WeComError
 from .exchange import Send
 from .redaction import mask_unless_refused
-from .registry import process_session, reset, state_of
+from .registry import process_session, state_of
 from .state import LIMIT, Statistics
 from .tokens import Token
-
-__all__ = ["TokenSource", "as_source", "reset"]
 
 
 class TokenSource:

@@ -25,7 +25,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..source import reset
+    from ..registry import reset
+    from .conformance import StoreConformance
     from .fake import FakeWeCom
     from .faults import Fault
     from .holds import Hold
@@ -33,7 +34,18 @@ if TYPE_CHECKING:
     from .server import Server
     from .wire import Reply, Request
 
-__all__ = ["Call", "FakeWeCom", "Fault", "Hold", "Reply", "Request", "Server", "Upload", "reset"]
+__all__ = [
+    "Call",
+    "FakeWeCom",
+    "Fault",
+    "Hold",
+    "Reply",
+    "Request",
+    "Server",
+    "StoreConformance",
+    "Upload",
+    "reset",
+]
 
 _HOMES = {
     "Call": ".journal",
@@ -43,8 +55,9 @@ _HOMES = {
     "Reply": ".wire",
     "Request": ".wire",
     "Server": ".server",
+    "StoreConformance": ".conformance",
     "Upload": ".journal",
-    "reset": "..source",
+    "reset": "..registry",
 }
 
 

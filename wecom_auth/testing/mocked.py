@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
 from urllib3.util import Timeout
 
-from ..source import reset
+from ..registry import reset
 from .wire import DroppedError, Request, TimedOutError
 
 try:

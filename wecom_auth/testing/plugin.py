@@ -83,7 +83,7 @@ def wecom_server() -> Iterator[Server]:
         ...     upload("report.pdf")
         ...     wecom_server.fake.assert_uploaded("report.pdf", times=1)
     """
-    from ..source import reset
+    from ..registry import reset
     from .fake import FakeWeCom
 
     reset()
