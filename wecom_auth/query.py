@@ -6,6 +6,7 @@
 import re
 from urllib.parse import quote, unquote
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 _ESCAPED_NAME = re.compile(r"[?&][^=&#]*%")
 
 
@@ -16,7 +17,8 @@ def put(url: str, name: str, value: str) -> str:
         >>> put("https://h/p?a=%20b&&c#f", "access_token", "T")
         'https://h/p?a=%20b&&c&access_token=T#f'
     """
-    parameter = f"{name}={quote(value, safe='')}"
+    escaped = value if _PLAIN.fullmatch(value) else quote(value, safe="")
+    parameter = f"{name}={escaped}"
     if "#" not in url and not _may_hold(url, name):
         if "?" not in url:
             return f"{url}?{parameter}"
