@@ -1,13 +1,13 @@
 """Reading one answer: its errcode, and whether it says that the token was rejected.
 
-An answer is read no further than it must be. The `Error-Code` header decides where there is
-one; a file is never an error, whatever it contains; a body is looked at only while it is as
-small as a rejection is, in decoded bytes; and only the top level of the JSON counts, because
-`externalcontact/transfer_customer` answers errcode 0 around errcodes per item.
+An answer is read no further than it must be. The `Error-Code` header is a first look: it can
+say that the token is good, never alone that it is dead. A file is never an error, whatever it
+contains; a body is looked at only while it is as small as a rejection is, in decoded bytes; and
+only the top level of the JSON counts, because `externalcontact/transfer_customer` answers
+errcode 0 around errcodes per item.
 """
 
 import json
-from collections.abc import Collection
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, cast
@@ -23,7 +23,7 @@ LIMIT = 8192
 
 
 def rejection(
-    response: requests.Response, codes: Collection[int], *, stream: bool = False
+    response: requests.Response, codes: frozenset[int], *, stream: bool = False
 ) -> int | None:
     """The errcode by which this answer rejects its token, or None.
 
@@ -38,10 +38,8 @@ def rejection(
     if response.status_code != 200:
         return None
     body = _small_body(response, stream, told=code is not None)
-    if body is None:
-        return None
-    if code is None:
-        code = _body_code(body, codes)
+    # The header alone rejects nothing: what it says of a message that went out would double it.
+    code = None if body is None else _body_code(body, codes)
     return None if code is None or _is_file(response) else code
 
 
@@ -119,7 +117,7 @@ def _body(response: requests.Response) -> bytes | None:
     return None if gone else response.content
 
 
-def _body_code(body: bytes, codes: Collection[int]) -> int | None:
+def _body_code(body: bytes, codes: frozenset[int]) -> int | None:
     # Most answers are told apart without parsing: a code that is there stands in the text.
     if not any(map(body.__contains__, _spelled(codes))):
         return None
@@ -128,7 +126,7 @@ def _body_code(body: bytes, codes: Collection[int]) -> int | None:
 
 
 @lru_cache(maxsize=8)
-def _spelled(codes: Collection[int]) -> tuple[bytes, ...]:
+def _spelled(codes: frozenset[int]) -> tuple[bytes, ...]:
     return tuple(b"%d" % code for code in codes)
 
 
@@ -163,6 +161,7 @@ def peek(response: requests.Response) -> bytes | None:
         version=raw.version,
         reason=raw.reason,
         preload_content=False,
+        decode_content=raw.decode_content,
         original_response=getattr(raw, "_original_response", None),
         enforce_content_length=False,
     )
@@ -216,7 +215,8 @@ class _GivenBack:
 
     @property
     def closed(self) -> bool:
-        return self._raw.closed and self._unread.tell() == len(self.head)
+        # With an error in store it is not over: a body cut short would pass for a whole one.
+        return self.error is None and self._raw.closed and self._unread.tell() == len(self.head)
 
     def close(self) -> None:
         self._unread.seek(0, 2)
