@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -111,3 +113,45 @@ def warm(client: Client) -> None:
 def all_ways(*ways: str) -> pytest.MarkDecorator:
     """Run this test once for each way."""
     return pytest.mark.parametrize("way", ways or WAYS)
+
+
+@contextmanager
+def raw_server(*answers: bytes, hold: Event | None = None) -> Iterator[str]:
+    """A server that says these bytes, one answer a request and the last for good.
+
+    Args:
+        answers: each with its head. One that ends before the length it promised is cut off there.
+        hold: keeps the connection open after each answer until it is set.
+    """
+    left = list(answers)
+
+    class Talk(BaseRequestHandler):
+        def handle(self) -> None:
+            while self._request():
+                self.request.sendall(left.pop(0) if len(left) > 1 else left[0])
+                if hold is None or hold.wait(30):
+                    return
+
+        def _request(self) -> bytes:
+            text = b""
+            while b"\r\n\r\n" not in text and (more := self.request.recv(65536)):
+                text += more
+            return text
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Talk) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            if hold is not None:
+                hold.set()
+            server.shutdown()
+            thread.join()
+
+
+def head(length: int | None, *lines: str, status: str = "200 OK") -> bytes:
+    """The head of a JSON answer of so many bytes, or of one that ends with its connection."""
+    promised = [] if length is None else [f"Content-Length: {length}"]
+    fields = [f"HTTP/1.1 {status}", "Content-Type: application/json", *promised, *lines]
+    return "\r\n".join([*fields, "Connection: close", "", ""]).encode()
