@@ -1,0 +1,106 @@
+"""What an import brings along, and which room knows which."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wecom_auth
+
+ROOT = Path(wecom_auth.__file__).parent
+EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
+
+ROOMS = [
+    {"query", "errors"},
+    {"redaction"},
+    {"answers"},
+    {"endpoints", "environment", "exchange"},
+    {"credentials", "tokens"},
+    {"stores"},
+    {"sharing", "budget"},
+    {"state"},
+    {"flights"},
+    {"registry"},
+    {"source", "inline"},
+    {"replay", "outcomes", "arguments"},
+    {"auth"},
+    {"adapter", "decorator"},
+]
+"""Down this list run the imports: a room knows those above it and beside it, none below."""
+
+FLOOR = {name: number for number, names in enumerate(ROOMS) for name in names}
+
+
+BELOW = {"auth", "adapter", "decorator", "dropin", "testing", "cli"}
+
+
+def run(code: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def loaded(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nimport json; print(json.dumps(sorted(sys.modules)))"
+    return set(json.loads(run(code)))
+
+
+def test_the_package_needs_no_extra_and_brings_no_fake():
+    names = sorted(set(wecom_auth.__all__) - {"FileStore", "RedisStore"})
+    modules = loaded(f"from wecom_auth import {', '.join(names)}")
+    assert "wecom_auth.source" in modules
+    assert not {name.partition(".")[0] for name in modules} & EXTRAS
+    assert not {name for name in modules if name.startswith("wecom_auth.testing")}
+    assert not {name for name in modules if name.startswith("wecom_auth.demo")}
+    assert not modules & {"wecom_auth.stores.file", "wecom_auth.cli"}
+
+
+def test_control_an_extra_that_is_imported_is_seen():
+    assert "filelock" in loaded("import wecom_auth; wecom_auth.FileStore('/nowhere')")
+
+
+def test_importing_has_no_side_effect():
+    code = """
+import logging, socket, threading, sys
+def refuse(*_): raise AssertionError("a socket at import")
+socket.socket.connect = refuse
+from wecom_auth import *
+assert threading.active_count() == 1
+assert not logging.getLogger("urllib3.connectionpool").filters
+assert not logging.getLogger("wecom_auth").handlers
+assert not logging.getLogger().handlers
+"""
+    run(code)
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in wecom_auth.__all__:
+        assert getattr(wecom_auth, name).__doc__, name
+    assert wecom_auth.__version__
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = wecom_auth.nonsense
+
+
+def known_by(module: Path) -> set[str]:
+    """The rooms of the package that this one imports when it is imported."""
+    found = set()
+    for node in ast.parse(module.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            found |= {node.module} if node.module else {alias.name for alias in node.names}
+    return {name.partition(".")[0] for name in found if name}
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR.keys() - {"stores"}))
+def test_imports_run_one_way(room: str):
+    higher = {name for name in known_by(ROOT / f"{room}.py") if FLOOR.get(name, -1) > FLOOR[room]}
+    assert not higher
+    if FLOOR[room] < FLOOR["auth"]:
+        assert not known_by(ROOT / f"{room}.py") & BELOW
+
+
+def test_control_the_walk_sees_imports():
+    assert {"source", "credentials", "redaction", "replay"} <= known_by(ROOT / "auth.py")
