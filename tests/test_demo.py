@@ -115,7 +115,7 @@ NO_RESEND = set_off(replay, "_resending", lambda again: None)
 RESENDS_FOR_LONG = set_off(
     replay,
     "_resending",
-    tenacity.Retrying(**{**replay._rules, "stop": tenacity.stop_after_attempt(4)}),
+    tenacity.Retrying(**{**replay._rules(), "stop": tenacity.stop_after_attempt(4)}),
 )
 NO_SINGLE_FLIGHT = set_off(flights, "board", every_caller_leads)
 NO_COMPARE = set_off(MemoryStore, "discard", discard_without_comparing)

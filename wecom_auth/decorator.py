@@ -1,6 +1,5 @@
 """The decorator: a function that calls WeCom in its own way gets the token handed in."""
 
-import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -112,7 +111,9 @@ def _awaiting(
         outcome = await attempt(token)
         if retry and outcome.rejects(source):
             if stood is None:
-                await asyncio.to_thread(source.invalidate, token)
+                from asyncio import to_thread
+
+                await to_thread(source.invalidate, token)
             else:
                 outcome = await heal_async(
                     source, token, outcome, again, lambda o: o.rejects(source)

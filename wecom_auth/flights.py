@@ -4,15 +4,12 @@ The leader fetches outside any lock. The others share its result or its failure,
 own time limit; a leader that does not come back is taken over.
 """
 
-import asyncio
 import copy
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Thread
 from weakref import WeakSet
-
-import tenacity
 
 from .errors import RATE_LIMITED, CredentialError, TokenTimeout, TokenUnavailable, WeComError
 from .exchange import Grant, Send
@@ -49,6 +46,8 @@ def join(state: State, limit: float, send: Send, *, force: bool = False) -> Toke
 
 async def join_async(state: State, limit: float, send: Send) -> Token:
     """The same for a coroutine: the fetch runs in a thread, and the event loop never waits."""
+    import asyncio  # here, because it takes as long to import as the whole of this package
+
     deadline = time.monotonic() + limit
     while True:
         flight, leads = board(state, LIMIT, force=False)
@@ -193,6 +192,8 @@ def _try(state: State, flight: Flight, send: Send) -> Grant:
     def once() -> Grant:
         state.count("fetches")
         return state.credential.obtain(send, flight.remaining)
+
+    import tenacity  # here, because a process that finds its token in a store never needs it
 
     tries = tenacity.Retrying(
         stop=lambda retry: (

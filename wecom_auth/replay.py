@@ -1,6 +1,5 @@
 """May a rejected call go out again? One decision for every way to attach, and its rewind."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -8,7 +7,6 @@ from email.message import Message
 from typing import Any, TypeVar
 
 import requests
-import tenacity
 from requests.adapters import BaseAdapter
 from requests.cookies import RequestsCookieJar, get_cookie_header
 from requests.exceptions import UnrewindableBodyError
@@ -26,14 +24,22 @@ RESENDS = 1
 
 R = TypeVar("R")
 
-_rules: Any = {
-    "stop": tenacity.stop_after_attempt(RESENDS),
-    "retry": tenacity.retry_if_result(bool),
-    "retry_error_callback": lambda state: log.debug("a fresh token was rejected too"),
-}
-# Called, never used to decorate: a decorated function is not safe among threads.
-_resending = tenacity.Retrying(**_rules)
-_resending_async = tenacity.AsyncRetrying(**_rules)
+
+def _rules() -> dict[str, Any]:
+    import tenacity  # here, because most processes never meet a rejection
+
+    return {
+        "stop": tenacity.stop_after_attempt(RESENDS),
+        "retry": tenacity.retry_if_result(bool),
+        "retry_error_callback": lambda state: log.debug("a fresh token was rejected too"),
+    }
+
+
+def _resending(again: Callable[[], bool]) -> None:
+    import tenacity
+
+    # Called, never used to decorate: a decorated function is not safe among threads.
+    tenacity.Retrying(**_rules())(again)
 
 
 def send_clean(
@@ -140,6 +146,9 @@ async def heal_async(
     is_rejected: Callable[[R], object],
 ) -> R:
     """The same for a coroutine function."""
+    import asyncio  # here, because it takes as long to import as the whole of this package
+
+    import tenacity
 
     async def again() -> bool:
         nonlocal rejected, answer
@@ -153,7 +162,7 @@ async def heal_async(
         await asyncio.to_thread(source.invalidate, rejected)
         return True
 
-    await _resending_async(again)
+    await tenacity.AsyncRetrying(**_rules())(again)
     return answer
 
 

@@ -1,6 +1,5 @@
 """TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
 
-import asyncio
 from typing import Any
 
 import requests
@@ -159,8 +158,10 @@ class TokenSource:
 
     async def areplace(self, rejected: Token | str) -> Token | None:
         """`replace` for a coroutine; whatever blocks runs in a thread."""
+        from asyncio import to_thread
+
         try:
-            await asyncio.to_thread(self.invalidate, rejected)
+            await to_thread(self.invalidate, rejected)
         except RuntimeError:  # no thread can start
             self.invalidate(rejected)
         try:

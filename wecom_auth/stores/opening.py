@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .protocol import METHODS, TokenStore
-from .redis import SCHEMES
 
 WINDOWS = os.name == "nt"
 
@@ -58,9 +57,9 @@ def _from_url(url: str) -> TokenStore | None:
     scheme, colon, rest = url.partition(":")
     if colon and scheme.lower() == "file":
         return _file(rest)
-    if colon and scheme.lower() in SCHEMES:
-        from .redis import RedisStore
+    from .redis import SCHEMES, RedisStore
 
+    if colon and scheme.lower() in SCHEMES:
         return RedisStore(url)
     if url.startswith(("/", "~", ".")):
         raise ValueError(f"a store is named by a URL: file://{os.path.abspath(url)}")
