@@ -26,6 +26,7 @@ from .handed import handed
 from .stores import open_store
 
 CONFIGURATION = 2
+WINDOWS = os.name == "nt"
 
 _HOOK = Path(__file__).parent / "hook"
 _TALLY = "WECOM_AUTH_TALLY"
@@ -60,7 +61,7 @@ def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = 
     if stats:
         handle, environ[_TALLY] = tempfile.mkstemp(prefix="wecom-auth-")
         os.close(handle)
-        environ[_OWNER] = str(os.getpid())
+        environ.pop(_OWNER, None)  # a script run in a script that was run
     return _become([sys.executable, *argv], environ)
 
 
@@ -86,16 +87,6 @@ def start() -> None:
         handed.note = partial(_note, tally)
 
 
-def report() -> None:
-    """Say on stderr what was done: called when the script ends."""
-    tally = os.environ[_TALLY]
-    with suppress(OSError):
-        done = Path(tally).read_text("ascii")
-        os.unlink(tally)
-        saved, healed = done.count("saved"), done.count("healed")
-        print(f"wecom-auth: {saved} gettoken calls saved, {healed} calls healed", file=sys.stderr)
-
-
 def _note(tally: str, what: str) -> None:
     """In a file, because children count too, and some of them end without a last word."""
     with suppress(OSError), open(tally, "a", encoding="ascii") as file:
@@ -105,6 +96,6 @@ def _note(tally: str, what: str) -> None:
 def _become(command: list[str], environ: dict[str, str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.name != "nt":  # where nothing takes the place of a process
+    if not WINDOWS:  # where nothing takes the place of a process
         os.execve(command[0], command, environ)  # noqa: S606
     return subprocess.call(command, env=environ)  # noqa: S603

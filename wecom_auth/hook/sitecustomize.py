@@ -68,15 +68,23 @@ def _start() -> None:
 
         start()
     except Exception as error:
-        if getattr(error, "name", None) != "wecom_auth":  # a Python that does not have it
+        missing = str(getattr(error, "name", None)).partition(".")[0]
+        if missing != "wecom_auth":  # a Python that does not have it is not ours
             print(f"wecom-auth run: without the drop-in: {error}", file=sys.stderr)
 
 
-def _report() -> None:
-    if os.environ.get("WECOM_AUTH_TALLY_OWNER") == str(os.getpid()):  # not a forked child
-        from wecom_auth.running import report
-
-        report()
+def _report(tally: str, owner: str) -> None:
+    """Say on stderr what was done here and in the children; the first process does."""
+    if owner != str(os.getpid()):
+        return
+    try:
+        with open(tally, encoding="ascii") as file:
+            done = file.read().splitlines()
+        os.unlink(tally)
+    except OSError:
+        return
+    saved, healed = done.count("saved"), done.count("healed")
+    print(f"wecom-auth: {saved} gettoken calls saved, {healed} calls healed", file=sys.stderr)
 
 
 def _run_the_users_own() -> None:
@@ -95,5 +103,6 @@ def _run_the_users_own() -> None:
 
 sys.meta_path.insert(0, _Watch())
 if "WECOM_AUTH_TALLY" in os.environ:
-    atexit.register(_report)
+    _owner = os.environ.setdefault("WECOM_AUTH_TALLY_OWNER", str(os.getpid()))
+    atexit.register(_report, os.environ["WECOM_AUTH_TALLY"], _owner)
 _run_the_users_own()
