@@ -30,6 +30,7 @@ from wecom_auth.errors import TokenConnectionError, TokenTimeout
 from wecom_auth.stores import memory
 from wecom_auth.testing import FakeWeCom, Server
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 

@@ -25,6 +25,9 @@ class Shelf:
     def __bool__(self) -> bool:
         return self._store is not None
 
+    def __repr__(self) -> str:
+        return f"<Shelf of {self._store!r}>"
+
     def lock(self, timeout: float) -> AbstractContextManager[bool]:
         """The right to fetch, waited for at most so many seconds; then one goes on without."""
         return nullcontext(True) if self._store is None else self._store.lock(self._key, timeout)

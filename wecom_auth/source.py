@@ -202,7 +202,7 @@ class TokenSource:
         return hash(self.credential)
 
     def __repr__(self) -> str:
-        store = "" if self._spec is None else f", store={self._state.shelf or self._state.memory}"
+        store = "" if self._spec is None else f", store={self._state.shelf or self._state.memory!r}"
         return f"TokenSource({self.credential!r}{store})"
 
     def __reduce__(self) -> tuple[Any, ...]:
