@@ -245,7 +245,8 @@ def test_starting_up_imports_no_command():
     program = (
         "import sys; from wecom_auth import cli\n"
         "def loaded(): return sorted(m for m in sys.modules if m.startswith(\n"
-        "    ('wecom_auth.demo', 'wecom_auth.testing', 'wecom_auth.token_', 'redis', 'filelock')))\n"
+        "    ('wecom_auth.demo', 'wecom_auth.testing', 'wecom_auth.token_', 'redis',"
+        " 'filelock')))\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: print('AFTER HELP', loaded())\n"
         "cli.main(['token']); print('AFTER TOKEN', loaded())\n"
