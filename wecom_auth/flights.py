@@ -58,7 +58,8 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
         outcome = None
         try:
             waiting = asyncio.wrap_future(flight.outcome)  # which no waiter can cancel
-            outcome = await asyncio.wait_for(waiting, _patience(flight, deadline))
+            async with asyncio.timeout(_patience(flight, deadline)):
+                outcome = await waiting  # not wait_for: until 3.12 it may swallow a cancellation
         except TimeoutError:
             _give_up_if_overdue(state, flight)
         token = _token_of(outcome)

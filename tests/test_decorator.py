@@ -1,0 +1,622 @@
+"""`with_access_token`: a function in its caller's own words, called again with a live token."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import inspect
+import threading
+import traceback
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from ways import CORP, SECRET, platform
+
+from wecom_auth import (
+    APIError,
+    AppCredential,
+    CredentialError,
+    ExternalToken,
+    TokenSource,
+    decorator,
+    flights,
+    raise_for_errcode,
+    with_access_token,
+)
+from wecom_auth.outcomes import rejects
+
+CODES = frozenset({40014, 42001})
+DEAD = {"errcode": 42001, "errmsg": "expired"}
+
+
+class Owner:
+    """Someone who keeps tokens t1, t2, …; the next one when he is told that one was rejected."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.app = ExternalToken(lambda: f"t{self.number}", self.rejected)
+
+    def rejected(self, value: str) -> None:
+        self.number += 1
+
+
+@pytest.fixture
+def app() -> ExternalToken:
+    return Owner().app
+
+
+class Coded(Exception):
+    """What an SDK raises."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__("the SDK's own words")
+        vars(self).update(attributes)
+
+
+def answer(body: bytes = b'{"errcode":42001}', **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response._content, response._content_consumed = 200, body, True
+    response.headers.update({"Content-Type": "application/json", **headers})
+    return response
+
+
+# --- what it hands in ---
+
+
+def test_the_token_is_handed_in(app: ExternalToken) -> None:
+    @with_access_token(app)
+    def user(userid: str, access_token: str = "") -> tuple[str, str]:
+        """The user."""
+        return userid, access_token
+
+    assert user("a") == user(userid="a") == ("a", "t1")
+    assert user("a", "") == user("a", access_token="") == ("a", "t1"), "an empty one is none"
+    assert (user.__name__, user.__doc__) == ("user", "The user.")
+    assert (
+        str(inspect.signature(user))
+        == "(userid: 'str', access_token: 'str' = '') -> 'tuple[str, str]'"
+    )
+
+
+def test_a_token_of_the_callers_wins_and_none_is_fetched() -> None:
+    @with_access_token(ExternalToken(lambda: pytest.fail("asked")))
+    def user(userid: str, access_token: str = "", more: int = 0) -> Any:
+        return DEAD | {"token": access_token}
+
+    assert user("a", "mine")["token"] == user("a", access_token="mine")["token"] == "mine"
+    assert user("a", "mine", 5)["token"] == "mine"
+
+
+def test_other_shapes_of_a_parameter(app: ExternalToken) -> None:
+    @with_access_token(app, param="token")
+    def by_name(*args: int, token: str = "") -> Any:
+        return args, token
+
+    @with_access_token(app)
+    def in_the_rest(**kwargs: Any) -> Any:
+        return kwargs
+
+    @with_access_token(app)
+    def first(access_token: str = "", userid: str = "") -> Any:
+        return access_token, userid
+
+    @with_access_token(app)
+    def without_default(userid: str, access_token: str) -> Any:
+        return access_token
+
+    assert by_name(1, 2) == ((1, 2), "t1")
+    assert in_the_rest(a=1) == {"a": 1, "access_token": "t1"}
+    assert in_the_rest(access_token="mine") == {"access_token": "mine"}
+    assert first(userid="a") == first("", "a") == ("t1", "a")
+    assert without_default("a") == "t1"  # type: ignore[call-arg]
+
+
+def test_the_callers_dict_is_not_changed(app: ExternalToken) -> None:
+    @with_access_token(app)
+    def user(**kwargs: Any) -> Any:
+        return kwargs.pop("access_token")
+
+    options = {"a": 1}
+    assert user(**options) == "t1"
+    assert options == {"a": 1}
+
+
+class Api:
+    """A user's client."""
+
+    def __init__(self, app: ExternalToken) -> None:
+        self.source = TokenSource(app)
+
+    shared = Owner().app
+
+    @with_access_token(lambda self, *_, **__: self.source)
+    def method(self, userid: str, access_token: str = "") -> Any:
+        return DEAD | {"token": access_token} if access_token == "t1" else access_token
+
+    @with_access_token(lambda self, *_, **__: self.source)
+    async def coroutine(self, userid: str, access_token: str = "") -> Any:
+        return DEAD if access_token == "t1" else access_token
+
+    @classmethod
+    @with_access_token(lambda cls, *_, **__: cls.shared)
+    def of_the_class(cls, access_token: str = "") -> str:
+        return f"{cls.__name__} {access_token}"
+
+    @staticmethod
+    @with_access_token(shared)
+    def static(userid: str, access_token: str = "") -> str:
+        return f"{userid} {access_token}"
+
+
+def test_methods(app: ExternalToken) -> None:
+    api = Api(app)
+    assert api.method("a") == "t2"
+    assert api.method(userid="a") == "t2"
+    assert Api.of_the_class() == "Api t1"
+    assert Api.static("a") == api.static("a") == "a t1"
+    assert asyncio.run(Api(Owner().app).coroutine("a")) == "t2"
+    assert with_access_token(Owner().app)(api.static)("b") == "b t1"
+
+
+def test_the_source_may_depend_on_the_call() -> None:
+    apps = {"a": Owner().app, "b": Owner().app}
+
+    @with_access_token(lambda corp, **_: apps[corp])
+    def call(corp: str, access_token: str = "") -> Any:
+        return DEAD if (corp, access_token) == ("b", "t1") else access_token
+
+    assert [call("a"), call("b"), call(corp="a"), call("b")] == ["t1", "t2", "t1", "t2"]
+
+
+def test_one_source_for_many_functions(app: ExternalToken) -> None:
+    source = TokenSource(app)
+    functions = [with_access_token(each)(token) for each in (source, app, TokenSource(app))]
+    assert [function() for function in functions] == ["t1"] * 3
+    assert source.statistics.fetches == 1
+
+
+def token(access_token: str = "") -> str:
+    return access_token
+
+
+# --- what says that it is dead ---
+
+SAYING: dict[str, Any] = {
+    "a dict": {"errcode": 42001},
+    "a mapping": MappingProxyType({"errcode": 40014}),
+    "a response": answer(),
+    "an httpx response": httpx.Response(200, json={"errcode": 42001}),
+    "errcode": Coded(errcode=42001),
+    "err_code": Coded(err_code=40014),
+    "code": Coded(code=42001),
+    "a response in an error": Coded(response=answer()),
+    "an httpx response in an error": Coded(response=httpx.Response(200, json={"errcode": 42001})),
+    "a mapping in an error": Coded(response={"errcode": 42001}),
+    "a code that is none, and a response": Coded(code=None, response=answer()),
+    "our own": APIError("x", errcode=42001),
+}
+SILENT: dict[str, Any] = {
+    "None": None,
+    "text": "errcode 42001",
+    "bytes": b'{"errcode":42001}',
+    "a number": 42001,
+    "a list": [{"errcode": 42001}],
+    "a tuple": ({"errcode": 42001}, 1),
+    "an object": object(),
+    "success": {"errcode": 0},
+    "no errcode": {"code": 42001},
+    "a word": {"errcode": "42001"},
+    "true": {"errcode": True},
+    "another": {"errcode": 40001},
+    "a file": answer(**{"Content-Disposition": "attachment"}),
+    "an httpx file": httpx.Response(
+        200, json={"errcode": 42001}, headers={"Content-Disposition": "attachment"}
+    ),
+    "an httpx page": httpx.Response(404, json={"errcode": 42001}),
+    "a large httpx answer": httpx.Response(200, content=b'{"errcode":42001}' + b" " * 9000),
+    "an httpx stream": httpx.Response(200, stream=httpx.ByteStream(b'{"errcode":42001}')),
+    "an error without code": ValueError("42001"),
+    "an error in an error": Coded(response=Coded(errcode=42001)),
+    "an HTTP status": Coded(code=404, response=answer()),
+    "an error's word": Coded(errcode="42001"),
+}
+
+
+class Awkward:
+    """It looks like a response, and is none."""
+
+    headers: Mapping[str, str] = {}
+    status_code = 200
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    @property
+    def content(self) -> Any:
+        if isinstance(self._content, Exception):
+            raise self._content
+        return self._content
+
+
+@pytest.mark.parametrize("said", SAYING.values(), ids=SAYING)
+def test_what_says_so(said: Any) -> None:
+    assert rejects(said, CODES)
+
+
+@pytest.mark.parametrize("said", SILENT.values(), ids=SILENT)
+def test_what_does_not(said: Any) -> None:
+    assert not rejects(said, CODES)
+
+
+def test_what_only_looks_like_a_response() -> None:
+    assert rejects(Awkward(b'{"errcode":42001}'), CODES)
+    assert not rejects(Awkward("text"), CODES)
+    assert not rejects(Awkward(RuntimeError("not read yet")), CODES)
+
+
+@pytest.mark.parametrize("said", SAYING.values(), ids=SAYING)
+def test_it_is_called_again_once(said: Any, app: ExternalToken) -> None:
+    tokens: list[str] = []
+
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        tokens.append(access_token)
+        return say(said) if access_token == "t1" else "alive"
+
+    assert call() == "alive"
+    assert tokens == ["t1", "t2"]
+
+
+@pytest.mark.parametrize("said", SAYING.values(), ids=SAYING)
+def test_rejected_again_it_is_what_was_said_last(said: Any, app: ExternalToken) -> None:
+    tokens: list[str] = []
+
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        tokens.append(access_token)
+        return say(said)
+
+    assert outcome(call) is said
+    assert tokens == ["t1", "t2"]
+
+
+@pytest.mark.parametrize("said", SILENT.values(), ids=SILENT)
+def test_anything_else_is_handed_over(said: Any, app: ExternalToken) -> None:
+    calls: list[str] = []
+
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        calls.append(access_token)
+        return say(said)
+
+    assert outcome(call) is said
+    assert calls == ["t1"]
+
+
+@pytest.mark.parametrize("said", SAYING.values(), ids=SAYING)
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_without_retry_the_token_is_handed_in_and_that_is_all(
+    said: Any, asynchronous: bool, app: ExternalToken
+) -> None:
+    calls: list[str] = []
+
+    def call(access_token: str = "") -> Any:
+        calls.append(access_token)
+        return say(said)
+
+    async def acall(access_token: str = "") -> Any:
+        return call(access_token)
+
+    given: Any = acall if asynchronous else call
+    decorated = with_access_token(app, retry=False)(given)
+    run = (lambda: asyncio.run(decorated())) if asynchronous else decorated
+    assert outcome(run) is said
+    assert calls == ["t1"]
+
+
+def say(said: Any) -> Any:
+    if isinstance(said, Exception):
+        raise said
+    return said
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def test_no_other_token_gives_what_was_said(caplog: pytest.LogCaptureFixture) -> None:
+    app = ExternalToken(lambda: "always-the-same")
+
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        return DEAD
+
+    assert call() is DEAD
+    assert "always-the-same" not in caplog.text
+
+
+def test_no_token_at_all_is_raised_before_the_call() -> None:
+    with platform() as (fake, app):
+        fake.app(CORP, "right")
+
+        @with_access_token(app)
+        def call(access_token: str = "") -> Any:
+            pytest.fail("called")
+
+        with pytest.raises(CredentialError, match="40001"):
+            call()
+
+
+# --- exceptions are the function's own ---
+
+
+def test_an_exception_keeps_its_identity_its_cause_and_its_traceback(app: ExternalToken) -> None:
+    first, cause = Coded(errcode=42001), KeyError("cause")
+    last = Coded(errcode=42001)
+    given = iter([first, last])
+
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        raise next(given) from cause
+
+    with pytest.raises(Coded) as caught:
+        call()
+    assert caught.value is last
+    assert last.__cause__ is cause
+    assert last.__context__ is None, "the first one is no part of the story"
+    names = [frame.name for frame in traceback.extract_tb(last.__traceback__)]
+    assert names[-1] == "call"
+    assert "t1" not in repr(last.args)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_passes(kind: type[BaseException], app: ExternalToken) -> None:
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        raise kind
+
+    with pytest.raises(kind):
+        call()
+
+
+def test_an_exception_is_not_kept_alive(app: ExternalToken) -> None:
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        raise Coded(errcode=1)
+
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            call()
+        except Coded as error:
+            kept = weakref.ref(error)
+        assert kept() is None, "error, traceback and frame hold each other"
+    finally:
+        gc.enable()
+
+
+def test_raise_for_errcode_inside_the_function() -> None:
+    with platform() as (fake, app):
+
+        @with_access_token(app)
+        def call(access_token: str = "") -> Any:
+            url = f"{app.base_url}/cgi-bin/user/get"
+            response = requests.get(url, params={"access_token": access_token, "userid": "a"})
+            return raise_for_errcode(response).json()
+
+        call()
+        fake.revoke()
+        assert call()["userid"] == "a"
+        fake.fail(40058, path="user/get")
+        with pytest.raises(APIError, match="40058") as caught:
+            call()
+        assert str(fake.token(CORP, SECRET)) not in str(caught.value)
+
+
+# --- async ---
+
+
+def test_a_coroutine_function() -> None:
+    with platform() as (fake, app):
+
+        @with_access_token(app)
+        async def user(userid: str, access_token: str = "") -> httpx.Response:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                params = {"access_token": access_token, "userid": userid}
+                return await client.get(f"{app.base_url}/cgi-bin/user/get", params=params)
+
+        async def story() -> list[Any]:
+            before = await user("a")
+            fake.revoke()
+            return [before.json(), *[r.json() for r in await asyncio.gather(*map(user, "bcde"))]]
+
+        assert inspect.iscoroutinefunction(user)
+        assert [each["userid"] for each in asyncio.run(story())] == list("abcde")
+        assert fake.gettoken_calls == 2
+
+
+@pytest.mark.parametrize("said", SAYING.values(), ids=SAYING)
+def test_a_coroutine_is_called_again_once(said: Any) -> None:
+    tokens: list[str] = []
+
+    @with_access_token(Owner().app)
+    async def call(access_token: str = "") -> Any:
+        tokens.append(access_token)
+        return say(said) if access_token == "t1" else "alive"
+
+    assert asyncio.run(call()) == "alive"
+    assert tokens == ["t1", "t2"]
+
+
+def test_a_coroutine_that_cannot_be_called_again_does_not_stall_the_loop() -> None:
+    """Its token is dropped, the store and the owner are told, in a thread."""
+    threads: list[threading.Thread] = []
+    app = ExternalToken(lambda: "t1", lambda value: threads.append(threading.current_thread()))
+
+    @with_access_token(app)
+    async def call(rows: Any, access_token: str = "") -> Any:
+        return DEAD
+
+    assert asyncio.run(call(iter([1]))) is DEAD
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_a_cancelled_coroutine_is_cancelled(fetched: bool, app: ExternalToken) -> None:
+    """Also where the token arrives in the same moment."""
+
+    @with_access_token(app)
+    async def call(access_token: str = "") -> Any:
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        task = asyncio.create_task(call())
+        await asyncio.sleep(0)
+        for thread in list(flights.threads) if fetched else ():
+            thread.join()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 10)
+
+    asyncio.run(story())
+
+
+def test_a_coroutine_with_a_token_of_the_callers(app: ExternalToken) -> None:
+    decorated = with_access_token(app)(Api.coroutine.__wrapped__)  # type: ignore[attr-defined]
+    assert asyncio.run(decorated(None, "a", "mine")) == "mine"
+
+
+# --- threads ---
+
+
+def test_many_threads_share_one_fetch() -> None:
+    with platform() as (fake, app):
+
+        @with_access_token(app)
+        def call(access_token: str = "") -> Any:
+            params = {"access_token": access_token, "userid": "a"}
+            return requests.get(f"{app.base_url}/cgi-bin/user/get", params=params).json()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert {r["errcode"] for r in pool.map(lambda _: call(), range(16))} == {0}
+            fake.revoke()
+            assert {r["errcode"] for r in pool.map(lambda _: call(), range(16))} == {0}
+        assert fake.gettoken_calls == 2
+
+
+def test_decorated_functions_may_call_each_other(app: ExternalToken) -> None:
+    @with_access_token(app)
+    def inner(access_token: str = "") -> Any:
+        return access_token
+
+    @with_access_token(app)
+    def outer(access_token: str = "") -> Any:
+        return access_token, inner(), inner(access_token=access_token)
+
+    assert outer() == ("t1", "t1", "t1")
+
+
+# --- bad input ---
+
+
+def generator(access_token: str = "") -> Any:
+    yield access_token
+
+
+async def agenerator(access_token: str = "") -> Any:
+    yield access_token
+
+
+def without(userid: str) -> None:
+    """It has no place for a token."""
+
+
+def positional(userid: str, access_token: str = "", /) -> None:
+    """It cannot take one by name."""
+
+
+def gathered(*access_token: str) -> None:
+    """It takes many."""
+
+
+class Callable_:  # noqa: N801
+    """An object that can be called."""
+
+    def __call__(self, access_token: str = "") -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (generator, "generator is a generator: it cannot be called again"),
+        (agenerator, "agenerator is a generator"),
+        (without, r'without needs a parameter for the token: access_token: str = ""'),
+        (positional, "positional must take access_token by name"),
+        (gathered, "gathered must take access_token by name"),
+        (classmethod(token), "below @classmethod"),
+        (staticmethod(token), "below @classmethod"),
+        (functools.partial(token), "goes on a function or method"),
+        (Callable_(), "goes on a function or method"),
+        (Api, "goes on a function or method"),
+        (None, "goes on a function or method"),
+        ("text", "goes on a function or method"),
+    ],
+)
+def test_what_cannot_be_decorated(function: Any, message: str, app: ExternalToken) -> None:
+    with pytest.raises(TypeError, match=message):
+        with_access_token(app)(function)
+
+
+@pytest.mark.parametrize("param", ["", "access-token", None, 5])
+def test_what_is_no_parameter(param: Any, app: ExternalToken) -> None:
+    with pytest.raises(TypeError, match="param must be the name of a parameter"):
+        with_access_token(app, param=param)(token)
+
+
+async def later() -> Any:
+    """A source that has to be awaited."""
+
+
+@pytest.mark.parametrize("source", [None, "corpid", AppCredential, TokenSource, later, {}])
+def test_what_is_no_source(source: Any) -> None:
+    with pytest.raises(
+        TypeError, match="source must be a TokenSource, a credential, or a function"
+    ):
+        with_access_token(source)
+
+
+def test_a_function_that_gives_no_source() -> None:
+    call = with_access_token(lambda: "corpid")(token)  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match="credential must be"):
+        call()
+
+
+def test_the_parentheses_forgotten() -> None:
+    decorated: Any = with_access_token(token)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="goes on a function or method"):
+        decorated("userid")
+
+
+def test_control_without_healing_a_dead_token_is_the_callers_matter(
+    monkeypatch: pytest.MonkeyPatch, app: ExternalToken
+) -> None:
+    monkeypatch.setattr(decorator, "heal", lambda source, token, answer, *_: answer)
+
+    @with_access_token(app)
+    def call(access_token: str = "") -> Any:
+        return DEAD if access_token == "t1" else "alive"
+
+    assert call() is DEAD
