@@ -1,0 +1,121 @@
+"""Ways of doing the same thing take turns; what each costs is told per call."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+Way = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Within:
+    """A way that needs something to be in force, in its own turns only."""
+
+    scope: Callable[[], AbstractContextManager[object]]
+    way: Way
+
+    def __call__(self) -> object:
+        with self.scope():
+            return self.way()
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: rounds, calls in a round, and whether this is CI's brief form."""
+
+    rounds: int
+    calls: int
+    brief: bool = False
+
+
+FULL = Effort(rounds=600, calls=8)  # short turns: a noisy moment then hits all ways alike
+BRIEF = Effort(rounds=2, calls=4, brief=True)
+
+
+@dataclass
+class Timing:
+    """Seconds per call, one figure a round: of CPU in this thread, and on the wall."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table; a goal is the most that the figure of that name may be."""
+
+    what: str
+    figures: Mapping[str, Any]
+    goals: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def missed(self) -> list[str]:
+        """The figures that are over their goal."""
+        return [name for name, goal in self.goals.items() if self.figures[name] > goal]
+
+
+def race(ways: Mapping[str, Way], effort: Effort) -> dict[str, Timing]:
+    """Run every way in turn, round after round, without the garbage collector in between."""
+    timings = {name: Timing() for name in ways}
+    for way in ways.values():
+        for _ in range(3):
+            way()
+    names = list(ways)
+    with _no_collector():
+        for number in range(effort.rounds):
+            gc.collect()  # of next to nothing: all that was there before is frozen
+            for name in _rotated(names, number):  # none always comes after the heavy one
+                _time(ways[name], effort.calls, timings[name])
+    return timings
+
+
+def ratio(timing: Timing, base: Timing) -> float:
+    """The median, over the rounds, of CPU against the base in the same round."""
+    return median(mine / theirs for mine, theirs in zip(timing.cpu, base.cpu, strict=True))
+
+
+def microseconds(seconds: float) -> float:
+    """For people."""
+    return round(seconds * 1e6, 2)
+
+
+def figures(timing: Timing, base: Timing) -> dict[str, float]:
+    """What the tables show of one way against the base."""
+    return {
+        "cpu ratio": round(ratio(timing, base), 3),
+        "min ratio": round(min(timing.cpu) / min(base.cpu), 3),
+        "cpu us": microseconds(median(timing.cpu)),
+        "wall us": microseconds(median(timing.wall)),
+    }
+
+
+def _time(way: Way, calls: int, timing: Timing) -> None:
+    scope, call = (way.scope, way.way) if isinstance(way, Within) else (nullcontext, way)
+    with scope():
+        wall, cpu = time.perf_counter(), time.thread_time()
+        for _ in range(calls):
+            call()
+        cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
+    timing.cpu.append(cpu / calls)
+    timing.wall.append(wall / calls)
+
+
+def _rotated(names: list[str], by: int) -> list[str]:
+    by %= len(names)
+    return names[by:] + names[:by]
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -1,0 +1,188 @@
+"""The benchmark measures what it says: counts are asserted here, times never."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from benchmarks import __main__ as program
+from benchmarks import measure, null, storms, verdicts
+from benchmarks.calls import PLATFORM
+from benchmarks.measure import BRIEF, Effort, Row, Timing
+from benchmarks.report import as_text
+from benchmarks.ways import all_ways
+
+from wecom_auth import flights, install, replay
+from wecom_auth.answers import rejection
+from wecom_auth.errors import REJECTED
+
+
+class Seen(null.NullTransport):
+    """A transport that notes the URLs it is asked for."""
+
+    urls: list[str]
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
+        Seen.urls.append(request.url or "")
+        return super().send(request, *args, **kw)
+
+
+@pytest.fixture
+def seen() -> Iterator[list[str]]:
+    Seen.urls = []
+    return Seen.urls
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Any]]]:
+    file = tmp_path_factory.mktemp("bench") / "figures.json"
+    assert program.main(["--brief", "--json", str(file)]) == 0
+    data = json.loads(file.read_text("utf-8"))["tables"]
+    return {name: {row["what"]: row["figures"] for row in rows} for name, rows in data.items()}
+
+
+def test_every_benchmark_runs_and_is_written(tables: dict[str, Any]) -> None:
+    assert list(tables) == list(program.BENCHMARKS)
+    assert all(len(rows) > 1 for rows in tables.values())
+
+
+def test_ours_and_the_neighbours_are_side_by_side(tables: dict[str, Any]) -> None:
+    for name in ("null", "loopback"):
+        assert {"by hand, params=", "auth", "adapter", "decorator", "install()"} <= set(
+            tables[name]
+        )
+    pytest.importorskip("wechatpy")
+    assert "wechatpy" in tables["null"]
+
+
+def test_storms_cost_one_gettoken_and_no_call(tables: dict[str, Any]) -> None:
+    ours = {what: row for what, row in tables["storm"].items() if "wechatpy" not in what}
+    assert len(ours) == 8
+    for what, row in ours.items():
+        assert (row["gettoken"], row["lost calls"]) == (1, 0), what
+
+
+def test_a_turn_over_costs_no_call(tables: dict[str, Any]) -> None:
+    rows = tables["turnover"]
+    early = rows["the new token comes early: meanwhile"]
+    assert (early["gettoken"], early["calls that waited"], early["lost calls"]) == (2, 0, 0)
+    late = rows["the same token until it ends: meanwhile"]
+    assert late["lost calls"] == 0
+    assert late["calls that waited"] > 0  # the last token was dead
+
+
+def test_each_credential_fetches_once_and_is_small(tables: dict[str, Any]) -> None:
+    assert 200 < tables["growth"]["100 credentials"]["bytes each"] < 20_000
+
+
+# --- controls: the figures would show it ---
+
+
+def test_control_without_the_single_flight_a_storm_costs_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def alone(state: Any, limit: float, send: Any, **_: Any) -> Any:
+        return flights.lead(state, flights.Flight(limit), send)
+
+    monkeypatch.setattr(flights, "join", alone)
+    rows = {row.what: row for row in storms.storms(BRIEF)}
+    assert rows["cold start, 8 threads, adapter"].figures["gettoken"] > 1
+    assert "gettoken" in rows["cold start, 8 threads, adapter"].missed
+
+
+def test_control_without_the_resend_calls_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "_resending", lambda again: None)
+    rows = {row.what: row for row in storms.storms(BRIEF)}
+    assert rows["revoked, 8 threads, adapter"].figures["lost calls"] > 0
+
+
+# --- the same work for everyone ---
+
+
+def test_every_way_makes_the_same_call(seen: list[str]) -> None:
+    for name, way in all_ways(PLATFORM, Seen, null.TOKEN):
+        way()
+        seen.clear()
+        answer: Any = way()
+        assert answer["userid"] == "zhangsan", name
+        assert len(seen) == 1, name
+        assert seen[0].startswith(f"{PLATFORM}/cgi-bin/user/get?"), name
+        in_query = f"access_token={null.TOKEN}" in seen[0]
+        assert in_query == (name not in ("google-auth", "requests-oauth2client")), name
+
+
+def test_install_is_in_force_in_its_own_turns_only() -> None:
+    before = requests.Session.get_adapter
+    inside: list[bool] = []
+    way = measure.Within(install, lambda: inside.append(requests.Session.get_adapter != before))
+    measure.race({"it": way, "other": lambda: None}, Effort(1, 1))
+    assert inside == [True] * 4
+    assert requests.Session.get_adapter == before
+
+
+def test_the_usual_answers_are_as_varied_as_real_ones() -> None:
+    answers = null.usual_answers()
+    assert {"Error-Code" in each.headers for each in answers} == {True, False}
+    assert any(each.headers.get("Content-Encoding") == "gzip" for each in answers)
+    transport = null.NullTransport()
+    request = requests.Request("GET", f"{PLATFORM}/cgi-bin/user/get").prepare()
+    bodies = [transport.send(request).json() for _ in answers]
+    assert bodies == [null.USER] * len(answers)
+    assert len({tuple(body) for body in bodies}) > 1, "keys in another order"
+
+
+@pytest.mark.parametrize("kind", verdicts._KINDS)
+def test_the_verdict_is_given_on_answers_that_could_reject(kind: str) -> None:
+    dead = {"errcode": 42001, "errmsg": "expired"}
+    answer = null.json_answer(dead, codes=False, gzipped="gzip" in kind)
+    adapter, request = null.NullTransport([answer]), verdicts._request()
+    response = verdicts._fresh(adapter, request, answer, "stream" in kind)
+    assert rejection(response, REJECTED, stream="stream" in kind) == 42001
+
+
+# --- the tools ---
+
+
+def test_ways_take_turns() -> None:
+    order: list[str] = []
+    ways: dict[str, Callable[[], object]] = {n: lambda n=n: order.append(n) for n in "abc"}
+    timings = measure.race(ways, Effort(rounds=3, calls=2))
+    assert "".join(order[9:]) == "aabbccbbccaaccaabb"
+    assert [len(each.cpu) for each in timings.values()] == [3, 3, 3]
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    mine, base = Timing(cpu=[2.0, 40.0, 6.0]), Timing(cpu=[1.0, 10.0, 3.0])
+    assert measure.ratio(mine, base) == 2.0
+
+
+def test_a_missed_goal_is_marked() -> None:
+    text = as_text("table", [Row("a", {"x": 2.0}, {"x": 1.5}), Row("b", {"x": 1.0, "y": 3})])
+    assert "2.0! (goal 1.5)" in text
+    assert text.count("!") == 1
+    assert text.isascii()
+
+
+def test_neighbours_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("wechatpy", "wechatpy.enterprise", "google.auth.credentials", "httpx"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "requests_oauth2client", None)
+    names = dict(all_ways(PLATFORM, null.NullTransport, null.TOKEN))
+    assert list(names)[-1] == "install()"
+    assert measure.BRIEF.brief
+    assert {row.what for row in storms.storms(BRIEF)} == {
+        f"{what}, {threads} threads, {way}"
+        for what in ("cold start", "revoked")
+        for threads in (1, 8)
+        for way in ("adapter", "auth")
+    }
+
+
+def test_one_table_may_be_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert program.main(["--brief", "--only", "decorator", "--rounds", "1"]) == 0
+    assert "a function that returns a dict" in capsys.readouterr().out
