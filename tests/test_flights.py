@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import traceback
 from contextlib import suppress
@@ -277,6 +278,38 @@ def test_a_leader_with_little_time_does_not_spend_that_of_the_others(
             assert patient.result().value == fake.token(CORP, SECRET)
 
 
+def test_a_hang_is_no_fetch_for_each_that_waits(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    counted = Counted(monkeypatch)
+    source = TokenSource(app(wecom_server))
+    with wecom_server.fake.fail("hang", path="gettoken"), meanwhile(lambda: source.get(timeout=1)):
+        counted.wait_for(fetches=1)
+        late = threading.Event()
+        errors = []
+
+        def join_late() -> None:
+            late.wait(0.3)  # so that there is time left when the fetch has failed
+            errors.extend(at_once(8, lambda: source.get(timeout=0.95)))
+
+        with meanwhile(join_late):
+            counted.wait_for(waits=8)
+    assert [type(error) for error in errors] == [TokenTimeout] * 8
+    assert counted.counts["fetches"] == 1
+
+
+def test_control_tried_again_by_each_that_waits(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    def token_of(flight: Flight, outcome: Any, deadline: float) -> Any:
+        return None if isinstance(outcome, TokenTimeout) else genuine(flight, outcome, deadline)
+
+    genuine = flights._token_of
+    monkeypatch.setattr(flights, "_token_of", token_of)
+    with pytest.raises(AssertionError):
+        test_a_hang_is_no_fetch_for_each_that_waits(wecom_server, monkeypatch)
+
+
 @pytest.mark.parametrize("bad", [0, -1, float("nan")])
 def test_a_limit_that_is_none_is_refused_even_while_the_token_is_good(bad: float):
     source = program(FakeWeCom(), Clock())
@@ -338,8 +371,8 @@ def test_control_a_flight_that_never_lands_is_waited_for(monkeypatch: pytest.Mon
     source = TokenSource(ExternalToken(get))
     with pytest.raises(Gone):
         source.get()
-    with pytest.raises(TokenTimeout):
-        source.get(timeout=0.2)
+    with meanwhile(lambda: source.get(timeout=0.2)) as another:
+        assert isinstance(another.exception(), TokenTimeout)
 
 
 def test_a_leader_that_never_returns_is_taken_over(monkeypatch: pytest.MonkeyPatch):
@@ -453,3 +486,52 @@ def test_control_without_looking_for_a_flight_there_are_many(
         at_once(MANY, source.get)
         hold.wait_for(MANY)
     settle()
+
+
+# --- whoever fetches asks itself ---
+
+
+class Alerting(logging.Handler):
+    """Sends what is logged to WeCom, by the very source that logs."""
+
+    def __init__(self, source: TokenSource) -> None:
+        super().__init__(logging.INFO)
+        self.source, self.outcomes = source, []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.outcomes.append(self.source.get(timeout=2))
+        except TokenUnavailable as error:
+            self.outcomes.append(error)
+
+
+def alerts(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    caplog.set_level(logging.INFO, "wecom_auth")
+    source = program(FakeWeCom(), Clock())
+    handler, log = Alerting(source), logging.getLogger("wecom_auth")
+    log.addHandler(handler)
+    try:
+        source.get()
+    finally:
+        log.removeHandler(handler)
+    return handler.outcomes
+
+
+def test_a_handler_that_sends_alerts_is_not_kept_waiting(caplog: pytest.LogCaptureFixture):
+    (error,) = alerts(caplog)
+    assert "a logging handler that calls WeCom" in str(error)
+
+
+def test_control_without_knowing_the_leader_it_waits_for_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(flights, "_refuse_own", lambda flight: None)
+    (error,) = alerts(caplog)
+    assert isinstance(error, TokenTimeout)
+
+
+def test_an_owner_that_asks_itself_is_told_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(flights, "TRIES", 1)
+    source: TokenSource = TokenSource(ExternalToken(lambda: source.get().value))
+    with pytest.raises(TokenUnavailable, match=r"the get\(\) of an ExternalToken"):
+        source.get()

@@ -8,7 +8,7 @@ import copy
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
-from threading import Thread
+from threading import Thread, get_ident
 from weakref import WeakSet
 
 from .errors import RATE_LIMITED, CredentialError, TokenTimeout, TokenUnavailable, WeComError
@@ -38,7 +38,7 @@ def join(state: State, limit: float, send: Send, *, force: bool = False) -> Toke
         if isinstance(flight, Token):
             return flight
         outcome = lead(state, flight, send) if leads else _wait(state, flight, deadline)
-        token = _token_of(outcome)
+        token = _token_of(flight, outcome, deadline)
         if token is not None:
             return token
         _stop_at(deadline, limit)
@@ -62,7 +62,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
                 outcome = await waiting  # not wait_for: until 3.12 it may swallow a cancellation
         except TimeoutError:
             _give_up_if_overdue(state, flight)
-        token = _token_of(outcome)
+        token = _token_of(flight, outcome, deadline)
         if token is not None:
             return token
         _stop_at(deadline, limit)
@@ -99,30 +99,38 @@ def board(state: State, limit: float, force: bool) -> tuple[Flight | Token, bool
         if token is not None:
             return token, False
         if state.flight is not None:
+            _refuse_own(state.flight)
             state.count("waits")
             return state.flight, False
         state.flight = Flight(limit)
         return state.flight, True
 
 
-def lead(state: State, flight: Flight, send: Send) -> Token | WeComError:
+def _refuse_own(flight: Flight) -> None:
+    """Whoever leads a fetch cannot wait for it."""
+    if flight.leader == get_ident():
+        raise TokenUnavailable(
+            "a token was asked for by what is fetching it: a logging handler that calls WeCom,"
+            " or the get() of an ExternalToken?"
+        )
+
+
+def lead(state: State, flight: Flight, send: Send) -> Token | WeComError | None:
     """Fetch, and tell everybody who waits; whatever happens, the flight ends."""
-    outcome: Token | WeComError
-    shared: Token | WeComError | None = None
+    outcome: Token | WeComError | None = None
+    flight.leader = get_ident()
     try:
-        outcome = shared = state.publish(flight, fetch(state, flight, send))
+        outcome = state.publish(flight, fetch(state, flight, send))
     except WeComError as error:
-        outcome = shared = error
-        if flight.shortened and isinstance(error, TokenTimeout):
-            shared = None  # the leader had little time; those with more try again
+        outcome = error
     except Exception as error:
         text = redact(f"{type(error).__name__}: {error}")
-        outcome = shared = TokenUnavailable(f"no token could be fetched: {text}")
+        outcome = TokenUnavailable(f"no token could be fetched: {text}")
     finally:
         try:
-            _put_off_after(state, shared)
+            _put_off_after(state, outcome)
         finally:  # a user's cache may raise
-            _land(state, flight, shared)
+            _land(state, flight, outcome)
     return outcome
 
 
@@ -245,7 +253,9 @@ def _give_up_if_overdue(state: State, flight: Flight) -> None:
         _leave(state, flight)
 
 
-def _token_of(outcome: Token | WeComError | None) -> Token | None:
+def _token_of(flight: Flight, outcome: Token | WeComError | None, deadline: float) -> Token | None:
+    if isinstance(outcome, TokenTimeout) and deadline - time.monotonic() > flight.limit:
+        return None  # whoever led it had little time; who has more tries again
     if isinstance(outcome, WeComError):
         raise copy.copy(outcome)  # each waiter its own: a traceback grows on what is raised
     return outcome

@@ -48,11 +48,12 @@ class Statistics(NamedTuple):
 class Flight:
     """One fetch under way. Its outcome is a token, a failure, or None where its leader left."""
 
-    __slots__ = ("deadline", "outcome", "shortened")
+    __slots__ = ("deadline", "leader", "limit", "outcome")
 
     def __init__(self, limit: float) -> None:
+        self.limit = limit
         self.deadline = time.monotonic() + limit
-        self.shortened = limit < LIMIT
+        self.leader: int | None = None
         self.outcome: Future[Token | WeComError | None] = Future()
         self.outcome.set_running_or_notify_cancel()  # no waiter can cancel it for the others
 
