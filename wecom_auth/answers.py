@@ -163,6 +163,8 @@ def peek(response: requests.Response) -> bytes | None:
         preload_content=False,
         decode_content=raw.decode_content,
         original_response=getattr(raw, "_original_response", None),
+        retries=raw.retries,
+        request_url=raw.url,
         enforce_content_length=False,
     )
     if len(given_back.head) > LIMIT or given_back.error is not None:

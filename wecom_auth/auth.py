@@ -45,7 +45,7 @@ class WeComAuth(AuthBase):
         if any(query.find(url, credential.parameter)):
             self.source.warn_of_foreign_token()
         request.url = query.put(url, credential.parameter, self.source.get().value)
-        request.hooks["response"] = [*request.hooks["response"], _Answered(self.source)]
+        request.hooks["response"] = [*_others(request), _Answered(self.source)]
         return request
 
     def __eq__(self, other: object) -> bool:
@@ -64,6 +64,11 @@ def is_authorised(request: requests.PreparedRequest) -> bool:
     """Whether a `WeComAuth` looks after this request."""
     hooks: Any = request.hooks and request.hooks.get("response")
     return bool(hooks) and any(isinstance(hook, _Answered) for hook in hooks)
+
+
+def _others(request: requests.PreparedRequest) -> list[Any]:
+    """The response hooks that are not ours, or another app's before us."""
+    return [hook for hook in request.hooks["response"] if not isinstance(hook, _Answered)]
 
 
 class _Answered:
@@ -128,8 +133,7 @@ class _Answered:
     def _visible(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
         """The request without the token and, so that a pickle holds no secret, without us."""
         visible = twin(request, url)
-        others = [hook for hook in request.hooks["response"] if not isinstance(hook, _Answered)]
-        visible.hooks = {**request.hooks, "response": others}
+        visible.hooks = {**request.hooks, "response": _others(request)}
         return visible
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:

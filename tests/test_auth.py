@@ -1,0 +1,135 @@
+"""`WeComAuth`: what it does to a request, and how it goes with what else is around."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from requests.auth import HTTPBasicAuth
+from ways import CORP, SECRET, Taken, platform
+
+from wecom_auth import AppCredential, ExternalToken, TokenSource, WeComAuth, auth
+from wecom_auth.auth import is_authorised
+
+URL = "https://qyapi.weixin.qq.com/cgi-bin/user/get?a=%20b"
+
+
+@pytest.fixture
+def ours() -> ExternalToken:
+    return ExternalToken(lambda: "tok")
+
+
+def prepare(url: str, given: Any, **options: Any) -> requests.PreparedRequest:
+    return requests.Session().prepare_request(requests.Request("GET", url, auth=given, **options))
+
+
+def test_the_token_is_put_in_as_the_request_is_prepared(ours: ExternalToken) -> None:
+    request = prepare(URL, WeComAuth(ours))
+    assert request.url == f"{URL}&access_token=tok"
+    assert is_authorised(request)
+    assert "Authorization" not in request.headers
+
+
+def test_what_is_not_ours_is_not_touched(ours: ExternalToken) -> None:
+    request = prepare("https://h/x", WeComAuth(ours))
+    assert request.url == "https://h/x"
+    assert not is_authorised(request)
+    assert request.hooks["response"] == []
+
+
+def test_a_request_without_hooks_is_nobodys(ours: ExternalToken) -> None:
+    request = prepare(URL, None)
+    for hooks in ({}, None, {"response": []}, {"response": [print]}):
+        request.hooks = hooks  # type: ignore[assignment]
+        assert not is_authorised(request)
+
+
+def test_preparing_twice_makes_one_resend() -> None:
+    with platform(mode="rotate") as (fake, app):
+        session = requests.Session()
+        request = prepare(f"{app.base_url}/cgi-bin/user/get", WeComAuth(app))
+        request.prepare_auth(WeComAuth(app))
+        fake.fail("reject")
+        fake.reset_journal()
+        assert session.send(request).json()["errcode"] == 40014
+        assert [call.path for call in fake.journal].count("user/get") == 2
+
+
+def test_the_last_of_two_apps_wins() -> None:
+    with platform() as (fake, app):
+        other = AppCredential("ww0002", "another", base_url=app.base_url)
+        request = prepare(f"{app.base_url}/cgi-bin/user/get?userid=a", WeComAuth(app))
+        request.prepare_auth(WeComAuth(other))
+        fake.revoke("ww0002")
+        assert requests.Session().send(request).json()["errcode"] == 0
+        assert [c.corpid for c in fake.journal if c.path == "user/get"] == ["ww0002", "ww0002"]
+
+
+def test_auths_of_a_request_and_of_the_session(ours: ExternalToken) -> None:
+    session = requests.Session()
+    session.auth = WeComAuth(ours)
+    request = requests.Request("GET", URL, auth=HTTPBasicAuth("user", "password"))
+    assert session.prepare_request(request).url == URL, "the request's own wins, as ever"
+    assert str(session.prepare_request(requests.Request("GET", URL)).url).endswith("=tok")
+
+
+def test_it_is_truthy_so_that_netrc_stays_out(ours: ExternalToken) -> None:
+    assert WeComAuth(ours)
+
+
+def test_prepared_in_one_thread_and_sent_from_another() -> None:
+    with platform() as (fake, app):
+        taken = Taken(fake)
+        shared = WeComAuth(app)
+        url = f"{app.base_url}/cgi-bin/take"
+        made = [
+            requests.Request("POST", url, data=str(n), auth=shared).prepare() for n in range(16)
+        ]
+        fake.revoke()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda r: requests.Session().send(r).json(), made))
+        assert {answer["errcode"] for answer in answers} == {0}
+        assert sorted(taken.bodies, key=int) == [b"%d" % n for n in range(16)]
+        assert fake.gettoken_calls == 2
+
+
+def test_an_answer_out_of_a_cache_is_left_alone(ours: ExternalToken) -> None:
+    """It has no connection to send anything by, and was looked at when it was stored."""
+    request = prepare(URL, WeComAuth(ours))
+    (hook,) = request.hooks["response"]
+    response = requests.Response()
+    response.status_code, response._content = 200, b'{"errcode":42001}'
+    response.request, response.url = request, str(request.url)
+    for _ in range(2):
+        response = hook(response, stream=False, allow_redirects=True, expire_after=5)
+    assert response.json() == {"errcode": 42001}
+    assert response.url == response.request.url == URL
+
+
+def test_it_keeps_its_source(ours: ExternalToken) -> None:
+    source = TokenSource(ours)
+    assert WeComAuth(source).source is source
+    assert "tok" not in repr(WeComAuth(AppCredential("ww1", "hidden-tok")))
+    assert WeComAuth(source) == WeComAuth(ours)
+
+
+@pytest.mark.parametrize("wrong", [None, "corpid", ("corpid", "secret"), AppCredential, requests])
+def test_what_is_no_source(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="credential must be an AppCredential or an ExternalToken"):
+        WeComAuth(wrong)
+
+
+def test_control_without_the_hook_a_dead_token_is_the_callers_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(auth._Answered, "__call__", lambda self, response, **_: response)
+    with platform() as (fake, app):
+        url = f"{app.base_url}/cgi-bin/user/get?userid=a"
+        requests.get(url, auth=WeComAuth(app))
+        fake.revoke()
+        response = requests.get(url, auth=WeComAuth(app))
+        assert response.json()["errcode"] == 40014
+        assert "access_token" in response.url
+        assert fake.token(CORP, SECRET) is None
