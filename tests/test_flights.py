@@ -33,6 +33,7 @@ from wecom_auth import (
     WeComAuth,
     flights,
 )
+from wecom_auth.budget import BURST
 from wecom_auth.errors import TokenTimeout
 from wecom_auth.state import LIMIT, Flight, State
 from wecom_auth.testing import FakeWeCom, Server
@@ -241,6 +242,55 @@ def test_a_token_rejected_before_the_fetch_began_costs_no_second_one():
         source.invalidate(other)
     assert source.replace(old) is None
     assert fake.gettoken_calls == 2
+
+
+def crowd(server: Server, threads: int, times: int) -> list[int]:
+    """What each call of many threads is answered; every thread has a session of its own."""
+
+    def work() -> list[int]:
+        with requests.Session() as session:
+            session.auth = WeComAuth(app(server))
+            url = f"{server.url}/cgi-bin/message/send"
+            sent = (session.post(url, json=TEXT, timeout=30) for _ in range(times))
+            return [answer.json()["errcode"] for answer in sent]
+
+    return [code for codes in at_once(threads, work) for code in codes]
+
+
+@pytest.mark.parametrize("mode", ["repeat", "rotate"])
+def test_rejected_for_ever_in_many_threads(wecom_server: Server, mode: Any):
+    fake = wecom_server.fake
+    fake.mode = mode
+    fake.fail("reject")
+    assert crowd(wecom_server, 16, 25) == [40014] * 400
+    assert fake.rejections <= 800
+    assert fake.gettoken_calls <= BURST + 8  # the first, and the intervals of the first minute
+
+
+def test_control_in_many_threads_without_a_budget(
+    wecom_server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(State, "may_fetch", lambda _: True)
+    wecom_server.fake.fail("reject")
+    crowd(wecom_server, 16, 10)
+    assert wecom_server.fake.gettoken_calls > BURST + 8
+
+
+@pytest.mark.parametrize("mode", ["repeat", "rotate"])
+def test_revoked_again_and_again_under_many_threads(wecom_server: Server, mode: Any):
+    fake = wecom_server.fake
+    fake.mode = mode
+    for _ in range(5):
+        with (
+            fake.hold("message/send") as hold,
+            meanwhile(lambda: crowd(wecom_server, 16, 1)) as all_of_them,
+        ):
+            hold.wait_for(16)
+            fake.revoke()
+            hold.release()
+            assert all_of_them.result() == [0] * 16
+    fake.assert_delivered("text", times=5 * 16)
+    assert fake.gettoken_calls == 1 + 5
 
 
 # --- time limits ---
