@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -541,3 +543,11 @@ def test_a_token_that_changes_hands_belongs_to_the_last() -> None:
     assert remembered.hand_out("a", "one") is first
     assert not first.dead
     assert remembered.hand_out("a", "two").key == "two"
+
+
+def test_where_there_is_no_fork_it_is_imported_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "register_at_fork", raising=False)
+    monkeypatch.delitem(sys.modules, Handed.__module__)
+    assert import_module(Handed.__module__).handed is not handed

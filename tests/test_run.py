@@ -133,8 +133,8 @@ def test_signals_reach_the_script(number: int, kitchen: Kitchen) -> None:
         import signal, sys, threading
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             threading.Event().wait(60)
         except KeyboardInterrupt:
             sys.exit(8)

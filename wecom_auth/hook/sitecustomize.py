@@ -7,6 +7,7 @@ pays nothing, and one that must patch the standard library first (gevent) still 
 import atexit
 import os
 import sys
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -49,8 +50,7 @@ class _Loader:
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         module.__loader__ = self._inner
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._inner
+        module.__spec__.loader = self._inner  # type: ignore[union-attr]
         self._watch.loading.add(name)
         try:
             self._inner.exec_module(module)
@@ -77,14 +77,12 @@ def _report(tally: str, owner: str) -> None:
     """Say on stderr what was done here and in the children; the first process does."""
     if owner != str(os.getpid()):
         return
-    try:
+    with suppress(OSError):  # it is the script's exit, whatever has become of our file
         with open(tally, encoding="ascii") as file:
             done = file.read().splitlines()
         os.unlink(tally)
-    except OSError:
-        return
-    saved, healed = done.count("saved"), done.count("healed")
-    print(f"wecom-auth: {saved} gettoken calls saved, {healed} calls healed", file=sys.stderr)
+        saved, healed = done.count("saved"), done.count("healed")
+        print(f"wecom-auth: {saved} gettoken calls saved, {healed} calls healed", file=sys.stderr)
 
 
 def _run_the_users_own() -> None:
