@@ -33,7 +33,7 @@ def credential_of(request: requests.PreparedRequest) -> AppCredential | None:
     Other vendors have a gettoken too, without corpid and corpsecret.
     """
     url = request.url or ""
-    found = _PATH.match(url)
+    found = _PATH.match(url) if "gettoken" in url else None
     if found is None or not isinstance(request.body, bytes | str | None):
         return None
     corpid, corpsecret = query.find(url, "corpid"), query.find(url, "corpsecret")

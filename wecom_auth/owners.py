@@ -11,6 +11,9 @@ from .state import log
 from .stores import TokenStore, guard, open_store
 from .stores.memory import MemoryStore
 
+_SOURCES = 1024
+"""How many are kept: making one anew costs a tenth of a call, and there is one in every call."""
+
 
 class Owners:
     """The credentials that were given and learned, and the store that they share.
@@ -29,6 +32,7 @@ class Owners:
             if not isinstance(each, Credential):
                 raise TypeError(f"credentials: {type(each).__name__} is none")
         self.store = _open(store)
+        self._sources: dict[Credential, InlineSource] = {}
 
     @property
     def shared(self) -> TokenStore | None:
@@ -38,7 +42,13 @@ class Owners:
 
     def source(self, credential: Credential) -> InlineSource:
         """The source of this credential's tokens, over the common store."""
-        return InlineSource(credential, store=self.store if credential.shareable else None)
+        source = self._sources.get(credential)
+        if source is None:
+            if len(self._sources) >= _SOURCES:
+                self._sources.clear()
+            store = self.store if credential.shareable else None
+            source = self._sources[credential] = InlineSource(credential, store=store)
+        return source
 
     def of_handed(self, value: str, url: str) -> tuple[InlineSource, Entry] | None:
         """Whose a token is that this process has handed out, if it belongs to this URL."""
