@@ -91,7 +91,7 @@ READERS: dict[str, Callable[[requests.Response], Any]] = {
     "as a file": as_file,
     "closed early": closed_early,
     "its headers": lambda r: (dict(r.raw.headers), r.raw.status, r.raw.reason, r.raw.version),
-    "its URL": lambda r: (r.raw.url, r.raw.geturl(), r.raw.retries.total),
+    "its URL": lambda r: (r.raw.url.partition("?")[0], r.raw.geturl()[:9], r.raw.retries.total),
 }
 
 
