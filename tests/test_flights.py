@@ -293,6 +293,19 @@ def test_revoked_again_and_again_under_many_threads(wecom_server: Server, mode: 
     assert fake.gettoken_calls == 1 + 5
 
 
+def test_a_value_that_is_rejected_while_it_is_fetched_each_time_is_no_loop():
+    asked = []
+
+    def get() -> str:
+        asked.append(1)
+        source.invalidate("token")
+        return "token"
+
+    source: TokenSource = TokenSource(ExternalToken(get))
+    assert source.get().value == "token"
+    assert len(asked) == 2
+
+
 # --- time limits ---
 
 

@@ -354,6 +354,13 @@ def test_drop_only_what_is_that_one(texts: dict[str, str]):
     shelf_over(texts).drop("newer")
 
 
+@pytest.mark.parametrize("text", FOREIGN, ids=[text[:30] for text in FOREIGN])
+def test_what_is_foreign_is_nobodys_to_drop(texts: dict[str, str], text: str):
+    texts["key"] = text
+    shelf_over(texts).drop("token")
+    assert texts["key"] == text
+
+
 def test_a_failure_ends(texts: dict[str, str]):
     shelf = shelf_over(texts)
     shelf.leave_failure(CredentialError("x", errcode=40001, errmsg="no"), WALL, FAILURE_LIFE)

@@ -26,6 +26,7 @@ from tokenside import (
 from wecom_auth import (
     AppCredential,
     CredentialError,
+    ExternalToken,
     MemoryStore,
     Token,
     TokenSource,
@@ -631,6 +632,16 @@ def test_a_source_has_its_store_already(clock: Clock):
 def test_only_a_store_is_one(bad: Any):
     with pytest.raises((TypeError, ValueError)):
         TokenSource(AppCredential(CORP, SECRET), store=bad)
+
+
+def test_a_store_named_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("WECOM_STORE", f"file://{tmp_path}")
+    assert str(tmp_path) in repr(TokenSource(AppCredential(CORP, SECRET))._state.shelf)
+    assert not TokenSource(ExternalToken(str))._state.shelf
+    monkeypatch.setenv("WECOM_STORE", "nonsense://u:password@h")
+    with pytest.raises(ValueError, match=r"^WECOM_STORE: not the URL of a store") as caught:
+        TokenSource(AppCredential(CORP, SECRET))
+    assert "password" not in str(caught.value)
 
 
 def test_a_session_with_raise_for_errcode_on_it_may_send(fake: FakeWeCom, clock: Clock):
