@@ -24,6 +24,7 @@ SHORTEST_LIFE = 300
 """Seconds that an answer states at least: clients count some off (`ex=expires_in - 200`), and a
 token that ends before is replaced under them."""
 
+_builder = HTTPAdapter()  # which sends nothing
 _PATH = re.compile(r"(https?://[^?#]*?)/+cgi-bin/+gettoken(?:[?#]|$)")
 
 
@@ -147,7 +148,7 @@ def _response(request: requests.PreparedRequest, said: Mapping[str, Any]) -> req
         "Error-Msg": json.dumps(said["errmsg"])[1:-1],
     }
     raw = HTTPResponse(BytesIO(body), headers, 200, reason="OK", preload_content=False)
-    return HTTPAdapter().build_response(request, raw)
+    return _builder.build_response(request, raw)
 
 
 def _body(response: requests.Response) -> bytes:
