@@ -15,7 +15,7 @@ import requests
 import responses
 from legacy import CORP, SECRET, Legacy, message
 
-from wecom_auth import AppCredential, WeComAuth, attach, install
+from wecom_auth import AppCredential, WeComAuth, attach, dropin, install, owners
 from wecom_auth.handed import Handed, handed
 from wecom_auth.inline import InlineSource
 from wecom_auth.stores import FileStore
@@ -318,6 +318,19 @@ def test_several_apps_are_kept_apart(client: Legacy, fake: FakeWeCom) -> None:
             assert each.send(f"{n}")["errcode"] == 0
             assert fake.token(CORP, f"secret {n}") == each.token or n == 1
     assert fake.gettoken_calls == 4
+
+
+def test_more_apps_than_sources_are_kept(
+    client: Legacy, fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "_SOURCES", 2)
+    apps = [Legacy(client.url, secret=f"secret {n}") for n in range(5)]
+    with install():
+        for each in [*apps, *apps]:
+            each.fetch()
+        assert dropin._current is not None
+        assert len(dropin._current._sources) <= 2
+    assert fake.gettoken_calls == 5  # what is known of a token is not kept there
 
 
 # --- tokens from elsewhere ---

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,7 @@ def test_flask_app(
     monkeypatch.syspath_prepend(str(RECIPES))
     for name in ("WECOM_CORPID", "WECOM_CORPSECRET", "WECOM_BASE_URL"):
         monkeypatch.setenv(name, environ[name])
-    from flask_app import create_app
-
-    browser = create_app().test_client()
+    browser = import_module("flask_app").create_app().test_client()
 
     def notify() -> int:
         return int(browser.post("/notify/zhangsan", data={"text": "done"}).status_code)
