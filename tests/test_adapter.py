@@ -15,7 +15,17 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.util import Retry
-from ways import CORP, HIDING_WAYS, SECRET, Client, all_ways, platform, raw_server, warm
+from ways import (
+    CORP,
+    HIDING_WAYS,
+    SECRET,
+    Client,
+    all_ways,
+    closed_door,
+    platform,
+    raw_server,
+    warm,
+)
 
 from wecom_auth import (
     AppCredential,
@@ -298,22 +308,23 @@ def holds(error: BaseException, token: str) -> list[str]:
 class Switch(HTTPAdapter):
     """A user's adapter that can be told to knock at a closed door."""
 
-    closed = False
+    nowhere = ""
+    instead = ""
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
-        if self.closed:
+        if self.instead:
             request = request.copy()
-            request.url = f"http://127.0.0.1:1{request.path_url}"
+            request.url = f"{self.instead}{request.path_url}"
         return super().send(request, **options)
 
 
 def refused(fake: FakeWeCom, inner: Switch) -> dict[str, Any]:
-    inner.closed = True
+    inner.instead = inner.nowhere
     return {}
 
 
 def proxied(fake: FakeWeCom, inner: Switch) -> dict[str, Any]:
-    return {"proxies": {"http": "http://127.0.0.1:1"}}
+    return {"proxies": {"http": inner.nowhere}}
 
 
 def hanging(fake: FakeWeCom, inner: Switch) -> dict[str, Any]:
@@ -342,8 +353,9 @@ TROUBLES = {
 
 @contextmanager
 def troubled(way: str) -> Iterator[tuple[FakeWeCom, Client, Switch]]:
-    with platform(mode="rotate") as (fake, app):
+    with platform(mode="rotate") as (fake, app), closed_door() as nowhere:
         session, inner = requests.Session(), Switch()
+        inner.nowhere = nowhere
         session.mount("http://", inner)
         client = Client(way, app, session)
         warm(client)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from socket import socket
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Event, Thread
 from typing import Any
@@ -148,6 +149,14 @@ def raw_server(*answers: bytes, hold: Event | None = None) -> Iterator[str]:
                 hold.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def closed_door() -> Iterator[str]:
+    """An address at which nobody listens, and nobody else can as long as we are here."""
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def head(length: int | None, *lines: str, status: str = "200 OK") -> bytes:
