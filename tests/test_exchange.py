@@ -285,12 +285,12 @@ BODY = b'{"errcode": 0, "access_token": "t", "expires_in": 7200}'
 
 
 def drip_the_body() -> list[bytes]:
-    spaces = b" " * 150
-    return [HEAD % (150 + len(BODY)), *pieces(spaces, BODY)]
+    spaces = b" " * 60
+    return [HEAD % (60 + len(BODY)), *pieces(spaces, BODY)]
 
 
 def drip_the_head() -> list[bytes]:
-    padding = b"X-Padding: " + b"x" * 150 + b"\r\n"
+    padding = b"X-Padding: " + b"x" * 60 + b"\r\n"
     return [
         b"HTTP/1.1 200 OK\r\n",
         *pieces(padding, b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)),
