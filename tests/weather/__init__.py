@@ -1,0 +1,20 @@
+"""A compressed day of faults: processes, apps, a shared store, and a reckoning at the end.
+
+    python -m tests.weather --seconds 600 --seed 1
+
+Several processes send messages, each with its own id, over real HTTP and one shared `FileStore`,
+while the platform, its gettoken, the store and the processes themselves fail as `schedule` says.
+At the end `reckoning` lays what the callers were told beside what the platform accepted.
+
+Chosen so that no call has to be lost:
+
+* No app meets more than nine revocations, for which a burst of ten fetches is there.
+* gettoken is out of order either for two calls, or while no token is revoked.
+* The store goes away in the second half, on a platform that repeats its token; in the first half
+  the platform now and then ends a token with each gettoken. Both at once is two programs without
+  a shared store that end each other's tokens, which no client can heal.
+* Two faults for one app are seconds apart. Where a slow machine lets two tokens die under one call
+  all the same, the call is made again once and then refused: not delivered, and told so.
+* A data call whose connection breaks is not sent again: it may have been delivered. Its caller
+  is told, which counts as reported failed.
+"""
