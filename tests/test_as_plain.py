@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import HTTPDigestAuth
 from ways import CORP, HIDING_WAYS, SECRET, SESSION_WAYS, Client, Taken, all_ways, platform, warm
 
-from wecom_auth import AppCredential, MemoryStore, WeComAdapter, WeComAuth, attach, replay
+from wecom_auth import (
+    AppCredential,
+    ExternalToken,
+    MemoryStore,
+    WeComAdapter,
+    WeComAuth,
+    attach,
+    replay,
+)
 from wecom_auth.testing import FakeWeCom, Request
 
 REJECTED = b'{"errcode":42001,"errmsg":"expired"}'
@@ -307,3 +315,33 @@ def test_gettoken_goes_by_the_adapter_of_the_call(way: str) -> None:
         client.upload(data=b"x")
         assert fake.gettoken_calls == 1
         assert client.connections() == 1
+
+
+class Canned(BaseAdapter):
+    """An adapter of somebody's own: nothing of urllib3 is behind its answers."""
+
+    def __init__(self, *bodies: bytes) -> None:
+        super().__init__()
+        self.bodies = list(bodies)
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        response = requests.Response()
+        response.status_code, response._content = 200, self.bodies.pop(0)
+        response.request, response.url = request, str(request.url)
+        response.cookies.set("gw", "1")
+        response.connection = self  # type: ignore[attr-defined]
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+@all_ways(*SESSION_WAYS)
+def test_an_adapter_without_urllib3_heals_too(way: str) -> None:
+    tokens = iter(["t1", "t2"])
+    session = requests.Session()
+    session.mount("http://", Canned(REJECTED, b'{"errcode":0}'))
+    app: Any = ExternalToken(lambda: next(tokens), base_url="http://127.0.0.1:1")
+    response = Client(way, app, session).get("user/get")
+    assert response.json() == {"errcode": 0}
+    assert response.request.headers.get("Cookie") is None, "the caller's request, as it was"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
 from requests.auth import HTTPBasicAuth
-from ways import CORP, SECRET, Taken, platform
+from ways import CORP, SECRET, Client, Taken, all_ways, platform
 
 from wecom_auth import AppCredential, ExternalToken, TokenSource, WeComAuth, auth
 from wecom_auth.auth import is_authorised
@@ -133,3 +135,52 @@ def test_control_without_the_hook_a_dead_token_is_the_callers_matter(
         assert response.json()["errcode"] == 40014
         assert "access_token" in response.url
         assert fake.token(CORP, SECRET) is None
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_a_prepared_request_copied(again: Any) -> None:
+    with platform() as (fake, app):
+        taken = Taken(fake)
+        request = requests.Request("POST", f"{app.base_url}/cgi-bin/take", data=b"x")
+        request.auth = WeComAuth(app)
+        twin = again(request.prepare())
+        fake.revoke()
+        assert requests.Session().send(twin).json()["errcode"] == 0
+        assert taken.bodies == [b"x"]
+
+
+def test_a_prepared_request_pickled_holds_no_secret() -> None:
+    """What comes out is an ordinary request with the token that it had; nobody looks after it."""
+    with platform() as (fake, app):
+        request = requests.Request("GET", f"{app.base_url}/cgi-bin/user/get?userid=a")
+        request.auth = WeComAuth(app)
+        text = pickle.dumps(request.prepare())
+        assert SECRET.encode() not in text
+        assert requests.Session().send(pickle.loads(text)).json()["errcode"] == 0
+        fake.revoke()
+        assert requests.Session().send(pickle.loads(text)).json()["errcode"] == 40014
+
+
+@all_ways("session.auth", "attach", "mount")
+def test_a_session_with_a_cache(way: str) -> None:
+    """The hook runs twice on a miss, with arguments of the cache's own, and once on a hit."""
+    requests_cache = pytest.importorskip("requests_cache")
+    with platform() as (fake, app):
+        client = Client(way, app, requests_cache.CachedSession(backend="memory"))
+        requests.get(f"{app.base_url}/cgi-bin/user/get", auth=WeComAuth(app))
+        fake.revoke()
+        fake.reset_journal()
+        for _ in range(3):
+            response = client.get("user/get?userid=a")
+            assert (response.json()["errcode"], response.url[-8:]) == (0, "userid=a")
+        assert [c.errcode for c in fake.journal if c.path == "user/get"] == [40014, 0]
+
+
+def test_a_request_out_of_a_cache_has_no_hooks(ours: ExternalToken) -> None:
+    (hook,) = prepare(URL, WeComAuth(ours)).hooks["response"]
+    response = requests.Response()
+    response.status_code, response._content = 200, b'{"errcode":0}'
+    response.request, response.url = prepare(URL, None), URL
+    del response.request.hooks
+    assert hook(response, from_cache=True).json() == {"errcode": 0}
+    assert not is_authorised(response.request)

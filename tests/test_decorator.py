@@ -620,3 +620,25 @@ def test_control_without_healing_a_dead_token_is_the_callers_matter(
         return DEAD if access_token == "t1" else "alive"
 
     assert call() is DEAD
+
+
+def test_a_coroutine_rejected_again_gives_what_was_said_last() -> None:
+    calls: list[str] = []
+    owner = Owner()
+
+    @with_access_token(owner.app)
+    async def call(access_token: str = "") -> Any:
+        calls.append(access_token)
+        return DEAD | {"call": len(calls)}
+
+    assert asyncio.run(call())["call"] == 2
+    assert calls == ["t1", "t2"]
+    assert owner.number == 3, "the second one is dropped too"
+
+
+def test_a_coroutine_without_another_token_gives_what_was_said() -> None:
+    @with_access_token(ExternalToken(lambda: "always-the-same"))
+    async def call(access_token: str = "") -> Any:
+        return DEAD
+
+    assert asyncio.run(call()) is DEAD

@@ -62,13 +62,18 @@ class WeComAuth(AuthBase):
 
 def is_authorised(request: requests.PreparedRequest) -> bool:
     """Whether a `WeComAuth` looks after this request."""
-    hooks: Any = request.hooks and request.hooks.get("response")
+    hooks = _hooks(request)
     return bool(hooks) and any(isinstance(hook, _Answered) for hook in hooks)
+
+
+def _hooks(request: requests.PreparedRequest) -> list[Any]:
+    hooks = getattr(request, "hooks", None)  # a request out of a cache has none
+    return hooks.get("response") or [] if hooks else []
 
 
 def _others(request: requests.PreparedRequest) -> list[Any]:
     """The response hooks that are not ours, or another app's before us."""
-    return [hook for hook in request.hooks["response"] if not isinstance(hook, _Answered)]
+    return [hook for hook in _hooks(request) if not isinstance(hook, _Answered)]
 
 
 class _Answered:
@@ -133,7 +138,7 @@ class _Answered:
     def _visible(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
         """The request without the token and, so that a pickle holds no secret, without us."""
         visible = twin(request, url)
-        visible.hooks = {**request.hooks, "response": _others(request)}
+        visible.hooks = {"response": _others(request)}
         return visible
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:
