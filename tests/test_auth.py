@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+import requests_cache
 from requests.auth import HTTPBasicAuth
 from ways import CORP, SECRET, Client, Taken, all_ways, platform
 
@@ -164,7 +165,6 @@ def test_a_prepared_request_pickled_holds_no_secret() -> None:
 @all_ways("session.auth", "attach", "mount")
 def test_a_session_with_a_cache(way: str) -> None:
     """The hook runs twice on a miss, with arguments of the cache's own, and once on a hit."""
-    requests_cache = pytest.importorskip("requests_cache")
     with platform() as (fake, app):
         client = Client(way, app, requests_cache.CachedSession(backend="memory"))
         requests.get(f"{app.base_url}/cgi-bin/user/get", auth=WeComAuth(app))

@@ -586,6 +586,12 @@ def test_what_is_no_parameter(param: Any, app: ExternalToken) -> None:
         with_access_token(app, param=param)(token)
 
 
+@pytest.mark.parametrize("retry", [3, 0, None, "yes"])
+def test_what_is_no_answer_to_retry(retry: Any, app: ExternalToken) -> None:
+    with pytest.raises(TypeError, match="retry must be True or False"):
+        with_access_token(app, retry=retry)
+
+
 async def later() -> Any:
     """A source that has to be awaited."""
 

@@ -48,6 +48,8 @@ def with_access_token(
         ...     return requests.get(f"{app.base_url}/cgi-bin/user/get", params=query).json()
     """
     find = _finder(source)
+    if not isinstance(retry, bool):
+        raise TypeError(f"retry must be True or False, not {retry!r}: it is once or not at all")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         place = _Place(function, param)
