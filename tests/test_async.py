@@ -218,6 +218,13 @@ def test_where_no_thread_can_start_it_fetches_all_the_same(monkeypatch: pytest.M
     assert new.value == fake.token(CORP, SECRET)
 
 
+def test_a_token_that_has_come_meanwhile_is_taken():
+    source = program(FakeWeCom(), Clock())
+    token = source.get()
+    assert asyncio.run(flights.join_async(source._state, 1, source._send)) is token
+    assert source.statistics.fetches == 1
+
+
 def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(flights, "TRIES", 1)
     fake, clock = FakeWeCom(), Clock()

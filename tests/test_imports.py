@@ -26,7 +26,7 @@ ROOMS = [
     {"state"},
     {"flights"},
     {"registry"},
-    {"source", "inline"},
+    {"source"},
     {"replay", "outcomes", "arguments"},
     {"auth"},
     {"adapter", "decorator"},
