@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from wecom_auth import AppCredential, MemoryStore, TokenSource, cli, demo
-from wecom_auth.console import say
+from wecom_auth.commands.console import say
 from wecom_auth.testing import FakeWeCom, serve_command
 
 CORPID, SECRET = "ww0123456789abcdef", "s3cret-of-the-app"
@@ -153,9 +153,9 @@ def ran(monkeypatch):
         calls.append((argv, store, stats))
         return 3
 
-    stub = ModuleType("wecom_auth.running")
+    stub = ModuleType("wecom_auth.commands.run")
     stub.run_command = run_command
-    monkeypatch.setitem(sys.modules, "wecom_auth.running", stub)
+    monkeypatch.setitem(sys.modules, "wecom_auth.commands.run", stub)
     return calls
 
 
@@ -245,7 +245,7 @@ def test_starting_up_imports_no_command():
     program = (
         "import sys; from wecom_auth import cli\n"
         "def loaded(): return sorted(m for m in sys.modules if m.startswith(\n"
-        "    ('wecom_auth.demo', 'wecom_auth.testing', 'wecom_auth.token_', 'redis',"
+        "    ('wecom_auth.demo', 'wecom_auth.testing', 'wecom_auth.commands.token', 'redis',"
         " 'filelock')))\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: print('AFTER HELP', loaded())\n"
@@ -256,7 +256,7 @@ def test_starting_up_imports_no_command():
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert "AFTER HELP []\n" in run.stdout
-    assert "AFTER TOKEN ['wecom_auth.token_command']\n" in run.stdout
+    assert "AFTER TOKEN ['wecom_auth.commands.token']\n" in run.stdout
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,11 @@ def test_starting_up_imports_no_command():
 )
 def test_any_console_shows_any_text(encoding, shown):
     run = subprocess.run(
-        [sys.executable, "-c", "from wecom_auth.console import say; say('\\u597d \\u20ac')"],
+        [
+            sys.executable,
+            "-c",
+            "from wecom_auth.commands.console import say; say('\\u597d \\u20ac')",
+        ],
         env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
         check=True,

@@ -12,7 +12,8 @@ import requests
 from legacy import CORP, SECRET, Legacy
 from requests.adapters import HTTPAdapter
 
-from wecom_auth import AppCredential, MemoryStore, TokenSource, handed, healing, inline, install
+from wecom_auth import AppCredential, MemoryStore, TokenSource, install
+from wecom_auth.dropin import handed, healing, inline
 from wecom_auth.testing import FakeWeCom
 
 
@@ -104,7 +105,7 @@ def test_expires_in_is_the_life_that_is_left(
 
 
 def gettoken_shortest() -> int:
-    from wecom_auth.gettoken import SHORTEST_LIFE
+    from wecom_auth.dropin.gettoken import SHORTEST_LIFE
 
     assert SHORTEST_LIFE - 200 > 0
     return SHORTEST_LIFE

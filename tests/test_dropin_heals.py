@@ -15,12 +15,14 @@ import requests
 import responses
 from legacy import CORP, SECRET, Legacy, message
 
-from wecom_auth import AppCredential, WeComAuth, attach, dropin, install, owners
-from wecom_auth.handed import Handed, handed
-from wecom_auth.inline import InlineSource
+from wecom_auth import AppCredential, WeComAuth, attach, install
+from wecom_auth.dropin import installation as dropin
+from wecom_auth.dropin import owners
+from wecom_auth.dropin.handed import Handed, handed
+from wecom_auth.dropin.inline import InlineSource
+from wecom_auth.dropin.translation import Call
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request, reset
-from wecom_auth.translation import Call
 
 
 @pytest.fixture

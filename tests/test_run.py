@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from legacy import Legacy
 
-from wecom_auth import AppCredential, dropin, running
-from wecom_auth.handed import handed
+from wecom_auth import AppCredential
+from wecom_auth.commands import run as running
+from wecom_auth.dropin import installation as dropin
+from wecom_auth.dropin.handed import handed
 from wecom_auth.testing import FakeWeCom
 
 HOOK = Path(running.__file__).parent / "hook"

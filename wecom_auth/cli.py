@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .console import say
+from .commands.console import say
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """The exit codes that shells know these by."""
@@ -112,7 +112,7 @@ def _add_token(commands: Any) -> None:
 
 
 def _token(options: argparse.Namespace) -> int:
-    from .token_command import token_command
+    from .commands.token import token_command
 
     return _tidily(lambda: token_command(options.store, show=options.show))
 
@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> int:
     first = options.theirs[0] if options.theirs else "-"
     if first.startswith("-") and not first.startswith("-m"):
         options.parser.error("name a script to run, or -m and a module")
-    from .running import run_command
+    from .commands.run import run_command
 
     return run_command(options.theirs, store=options.store, stats=options.stats)
 

@@ -19,11 +19,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from .credentials import AppCredential
-from .dropin import install
-from .environment import Environment
-from .handed import handed
-from .stores import open_store
+from ..credentials import AppCredential
+from ..dropin import install
+from ..dropin.handed import handed
+from ..environment import Environment
+from ..stores import open_store
 
 CONFIGURATION = 2
 WINDOWS = os.name == "nt"

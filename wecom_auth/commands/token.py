@@ -1,10 +1,10 @@
 """`wecom-auth token`: the real thing, with the credential in the environment."""
 
+from ..credentials import AppCredential
+from ..errors import TokenConnectionError, TokenTimeout, WeComError
+from ..redaction import shorten
+from ..source import TokenSource
 from .console import say
-from .credentials import AppCredential
-from .errors import TokenConnectionError, TokenTimeout, WeComError
-from .redaction import shorten
-from .source import TokenSource
 
 REFUSED, CONFIGURATION = 1, 2
 

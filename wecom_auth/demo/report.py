@@ -2,7 +2,7 @@
 
 import json
 
-from ..console import say
+from ..commands.console import say
 from .stage import Played
 
 _LINE = "{:<38}  {:>5}  {:>8}  {:>8}  {}"

@@ -10,15 +10,15 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse, Timeout
 
-from . import query
-from .answers import parse, peek
-from .credentials import AppCredential
-from .errors import WeComError
+from .. import query
+from ..answers import parse, peek
+from ..credentials import AppCredential
+from ..errors import WeComError
+from ..redaction import redact
+from ..replay import call_limit
+from ..state import LIMIT
+from ..tokens import Token
 from .inline import InlineSource
-from .redaction import redact
-from .replay import call_limit
-from .state import LIMIT
-from .tokens import Token
 
 SHORTEST_LIFE = 300
 """Seconds that an answer states at least: clients count some off (`ex=expires_in - 200`), and a

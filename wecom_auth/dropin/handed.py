@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from .credentials import Credential
-from .registry import on_reset
-from .stores import TokenStore
+from ..credentials import Credential
+from ..registry import on_reset
+from ..stores import TokenStore
 
 SIZE = 16_384
 """How many tokens are remembered; those not used for longest go first."""

@@ -8,17 +8,18 @@ from typing import Any, TypeVar
 import requests
 from requests.adapters import BaseAdapter
 
-from . import exchange, gettoken, query
-from .adapter import WeComAdapter
-from .answers import rejection
-from .auth import is_authorised
-from .credentials import AppCredential
-from .errors import REJECTED, WeComError
+from .. import exchange, query
+from ..adapter import WeComAdapter
+from ..answers import rejection
+from ..auth import is_authorised
+from ..credentials import AppCredential
+from ..errors import REJECTED, WeComError
+from ..replay import call_limit
+from ..state import log
+from . import gettoken
 from .handed import handed
 from .inline import InlineSource
 from .owners import Owners
-from .replay import call_limit
-from .state import log
 from .translation import NAME, Call
 
 UNUSED = 60.0

@@ -1,9 +1,9 @@
 """A source that fetches inside its caller's own call or not at all."""
 
-from . import flights
-from .exchange import Send
-from .source import TokenSource, _limit
-from .tokens import Token
+from .. import flights
+from ..exchange import Send
+from ..source import TokenSource, _limit
+from ..tokens import Token
 
 
 class InlineSource(TokenSource):

@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 import requests
 from requests.adapters import BaseAdapter
 
-from .credentials import Credential
+from ..credentials import Credential
+from ..redaction import mask_unless_refused
 from .handed import Counts, handed
 from .healing import DropInAdapter
 from .owners import Owners
-from .redaction import mask_unless_refused
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterable
 
-from .credentials import Credential
-from .endpoints import PLATFORM, carries_token
+from ..credentials import Credential
+from ..endpoints import PLATFORM, carries_token
+from ..state import log
+from ..stores import TokenStore, guard, open_store
+from ..stores.memory import MemoryStore
 from .handed import Entry, handed
 from .inline import InlineSource
-from .state import log
-from .stores import TokenStore, guard, open_store
-from .stores.memory import MemoryStore
 
 _SOURCES = 1024
 """How many are kept: making one anew costs a tenth of a call, and there is one in every call."""

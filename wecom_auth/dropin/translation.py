@@ -7,14 +7,14 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import Timeout
 
-from . import query
-from .answers import rejection
-from .errors import WeComError
+from .. import query
+from ..answers import rejection
+from ..errors import WeComError
+from ..redaction import hide_token, twin
+from ..replay import call_limit, replay, send_clean
+from ..state import log
 from .handed import Entry, handed
 from .inline import InlineSource
-from .redaction import hide_token, twin
-from .replay import call_limit, replay, send_clean
-from .state import log
 
 NAME = "access_token"
 

@@ -64,7 +64,7 @@ class _Loader:
 
 def _start() -> None:
     try:
-        from wecom_auth.running import start
+        from wecom_auth.commands.run import start
 
         start()
     except Exception as error:

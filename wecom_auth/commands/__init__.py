@@ -1,0 +1,1 @@
+"""What the commands of `wecom-auth` do, a module each; `cli` reads what was typed."""
