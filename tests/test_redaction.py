@@ -48,6 +48,15 @@ def test_a_secret_is_masked_wherever_it_stands() -> None:
     assert redact(f"a {secret} b {quote(secret, safe='')}", secret, "") == "a *** b ***"
 
 
+def test_a_placeholder_of_a_secret_leaves_the_words_whole() -> None:
+    text = "Max retries exceeded: host='qyapi.weixin.qq.com', url: /gettoken?corpsecret=x"
+    assert redact(text, "x") == text[:-1] + "***"
+
+
+def test_what_was_masked_can_be_printed() -> None:
+    assert redact("half a pair \ud83d").encode() == b"half a pair ?"
+
+
 def test_a_token_shortened() -> None:
     assert shorten("kGk3ZqbIdUeT1Xx") == "kGk3... (15 characters)"
 
@@ -177,18 +186,18 @@ class Odd(requests.ConnectionError):
 @pytest.mark.parametrize(
     "error",
     [
-        requests.ConnectionError("url: /x?access_token=abc", request=prepared("https://h/x")),
-        requests.ReadTimeout(OSError("x?access_token=abc")),
+        requests.ConnectionError("url: /x?access_token=abcdef", request=prepared("https://h/x")),
+        requests.ReadTimeout(OSError("x?access_token=abcdef")),
         requests.TooManyRedirects("x", response=requests.Response()),
-        Odd("GET /x?access_token=abc", "abc"),
+        Odd("GET /x?access_token=abcdef", "abcdef"),
     ],
 )
 def test_a_clean_error_is_of_the_same_kind(error: requests.RequestException) -> None:
     visible = prepared("https://h/x")
-    clean = clean_error(error, visible, "abc")
+    clean = clean_error(error, visible, "abcdef")
     assert type(clean) is type(error)
     assert (clean.request, clean.response) == (visible, None)
-    assert "abc" not in repr((clean, clean.args, str(clean), vars(clean)))
+    assert "abcdef" not in repr((clean, clean.args, str(clean), vars(clean)))
     assert clean.__cause__ is clean.__context__ is None
     if type(error) is not Odd:  # which does not pickle by itself either
         assert str(pickle.loads(pickle.dumps(clean))) == str(clean)

@@ -18,6 +18,7 @@ _NAMES = (
 _PARAMETER = re.compile(
     rf"""((?:{_NAMES})(?:=|%3[Dd]|["']?\s*:\s*["']))[^&\s"'<>#)\\]+""", re.IGNORECASE
 )
+_SHORTEST_SECRET = 6
 _LEAKING = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
@@ -26,13 +27,16 @@ def redact(text: str, *secrets: str) -> str:
 
     Args:
         text: anything: a URL, an exception's text, a line of a log.
-        secrets: values to mask wherever they stand, whatever their parameter is called.
+        secrets: values to mask wherever they stand, whatever their parameter is called; one of
+            less than 6 characters, as people try out, would be found in ordinary words.
 
     Example:
         >>> redact("GET /cgi-bin/user/get?access_token=abc&userid=zhangsan")
         'GET /cgi-bin/user/get?access_token=***&userid=zhangsan'
     """
-    return _without(_PARAMETER.sub(rf"\1{MASK}", text), secrets)
+    long = (secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+    clean = _without(_PARAMETER.sub(rf"\1{MASK}", text), long)
+    return clean.encode("utf-8", "replace").decode()  # an errmsg may hold what cannot be printed
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:
