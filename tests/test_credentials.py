@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from tokenside import CORP, HOST, SECRET, Clock, call, program
 
 from wecom_auth import (
@@ -18,7 +21,9 @@ from wecom_auth import (
     ExternalToken,
     TokenSource,
     TokenUnavailable,
+    WeComAdapter,
     WeComError,
+    attach,
 )
 from wecom_auth.credentials import EXTERNAL_LIFE
 from wecom_auth.testing import FakeWeCom
@@ -40,6 +45,7 @@ def app(**changes: Any) -> AppCredential:
         (7, TypeError, "must be a str, not int"),
         ("", ValueError, "is empty: is the variable or setting it comes from set"),
         (" \t\n", ValueError, "is empty"),
+        ("se\udcff\udcfecret", ValueError, "holds bytes that are not UTF-8: set it again"),
     ],
 )
 def test_what_cannot_work_is_refused(name: str, bad: Any, kind: type[Exception], text: str):
@@ -138,7 +144,7 @@ def test_it_reads_the_process_environment_and_another_prefix(monkeypatch: pytest
         ({"WECOM_BASE_URL": "gateway"}, "WECOM_BASE_URL: base_url must be like"),
         (
             {"WECOM_BASE_URL": "http://gateway.example"},
-            "WECOM_BASE_URL: .*plain http.*ALLOW_HTTP=1",
+            "WECOM_BASE_URL: .*plain http.* WECOM_ALLOW_HTTP=1",
         ),
         ({"WECOM_BASE_URL": "http://g.example", "WECOM_ALLOW_HTTP": "0"}, "plain http"),
         ({"WECOM_ALLOW_HTTP": "maybe"}, "WECOM_ALLOW_HTTP must be 1 or 0"),
@@ -242,7 +248,9 @@ def test_what_the_owner_may_answer(answer: Any, value: str, life: float):
     assert mine.get().value == "the next one"
 
 
-@pytest.mark.parametrize("bad", [None, "", "  ", 7, (), ("a", 1, 2), ["token"], {"t": 1}, b""])
+@pytest.mark.parametrize(
+    "bad", [None, "", "  ", 7, (), ("a", 1, 2), ["token"], {"t": 1}, b"", "\ud800"]
+)
 def test_what_is_no_token_is_a_clear_error(bad: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wecom_auth.flights.TRIES", 1)
     owner = Owner(bad, "token")
@@ -331,10 +339,23 @@ async def _coroutine() -> str:
 
 
 def test_coroutine_functions_are_refused():
-    with pytest.raises(TypeError, match="get must be a plain function"):
+    with pytest.raises(TypeError, match="get must be a plain function, not a coroutine function"):
         ExternalToken(_coroutine)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="on_rejected must be a plain function"):
+    with pytest.raises(TypeError, match="on_rejected must be a plain function, not a coroutine"):
         ExternalToken(str, _coroutine)  # type: ignore[arg-type]
+
+
+def test_an_object_without_a_hash_is_refused_with_the_fix():
+    @dataclass
+    class Central:
+        url: str
+
+        def __call__(self) -> str:
+            return "token"
+
+    with pytest.raises(TypeError, match=r"get must be hashable, and Central.*dataclass"):
+        ExternalToken(Central("https://tokens.example"))
+    assert TokenSource(ExternalToken(Central("https://tokens.example").__call__)).get()
 
 
 def test_its_identity_is_its_functions():
@@ -357,6 +378,22 @@ def test_two_owners_do_not_get_each_others_token():
 def test_an_external_token_is_copied_and_pickled(how: Callable[[Any], Any]):
     credential = ExternalToken(str.upper, base_url="http://gateway.example", allow_http=True)  # type: ignore[arg-type]
     assert how(credential) == credential
+
+
+def test_a_deep_copy_asks_the_same_owner():
+    """A client often holds a lock, which cannot be copied; a plain session can be."""
+
+    class Client:
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+
+        def get(self) -> str:
+            return "token"
+
+    session = attach(requests.Session(), credential := ExternalToken(Client().get))
+    adapter = copy.deepcopy(session).get_adapter(f"{HOST}/")
+    assert isinstance(adapter, WeComAdapter)
+    assert adapter.source == TokenSource(credential)
 
 
 def test_a_shared_store_is_not_for_it():

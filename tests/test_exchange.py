@@ -100,6 +100,7 @@ ODD = [
     (200, {}, b"\xff\xfe\x00{]"),
     (200, {}, "[" * 100_000),
     (200, {}, '{"access_token": "' + "t" * 100_000 + '"}'),
+    (200, {}, '{"access_token": "half a pair \\ud83d"}'),
     (200, {}, '{"errcode": ' + "9" * 5000 + "}"),
     (200, {"Content-Encoding": "gzip"}, BOMB),
     (200, {"Content-Encoding": "gzip"}, b"\x1f\x8bnot gzip"),

@@ -4,13 +4,12 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import requests
 
-from . import errors
+from . import checks, errors
 from .endpoints import PLATFORM, carries_token, parse_base_url
 from .environment import Environment, Setting, read_secret_file
 from .errors import TokenUnavailable
@@ -83,6 +82,10 @@ class Credential(ABC):
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def __deepcopy__(self, memo: object) -> Self:
+        # Immutable; and what an ExternalToken asks (a client with a lock) can often not be copied.
+        return self
+
 
 class AppCredential(Credential):
     """An app's corpid and corpsecret; also a provider-developed app's, with its permanent_code.
@@ -113,8 +116,8 @@ class AppCredential(Credential):
     def __init__(
         self, corpid: str, corpsecret: str, *, base_url: str = PLATFORM, allow_http: bool = False
     ) -> None:
-        corpid = _text("corpid", corpid)
-        secret = _text("corpsecret", corpsecret)
+        corpid = checks.text("corpid", corpid)
+        secret = checks.text("corpsecret", corpsecret)
         base_url = parse_base_url(base_url, allow_http)
         object.__setattr__(self, "corpid", corpid)
         object.__setattr__(self, "_secret", secret)
@@ -151,7 +154,8 @@ class AppCredential(Credential):
         try:
             parse_base_url(base_url.value, found.flag("ALLOW_HTTP"))
         except ValueError as error:
-            raise ValueError(f"{base_url.name}: {error}") from None
+            text = str(error).replace("ALLOW_HTTP=1", f"{prefix}ALLOW_HTTP=1")
+            raise ValueError(f"{base_url.name}: {text}") from None
         credential = cls(corpid.value, secret.value, base_url=base_url.value, allow_http=True)
         object.__setattr__(credential, "_file", secret.file)
         return credential
@@ -216,8 +220,7 @@ class ExternalToken(Credential):
         allow_http: bool = False,
     ) -> None:
         for name, function in (("get", get), ("on_rejected", on_rejected or bool)):
-            if not callable(function) or iscoroutinefunction(function):
-                raise TypeError(f"{name} must be a plain function, not {_kind(function)}")
+            checks.function(name, function)
         object.__setattr__(self, "_get", get)
         object.__setattr__(self, "_on_rejected", on_rejected)
         base_url = parse_base_url(base_url, allow_http)
@@ -235,15 +238,17 @@ class ExternalToken(Credential):
             failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
         if failure is not None:
             raise failure  # out here, where the owner's error is no context: it may show the token
-        value, life = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-        if isinstance(value, bytes):
-            value = value.decode("ascii", "replace")
-        if not isinstance(value, str) or not value.strip():
+        value: Any = answer
+        life = None
+        if isinstance(answer, tuple) and len(answer) == 2:
+            value, life = answer
+        token = checks.token(value.decode("ascii", "replace") if type(value) is bytes else value)
+        if not token:
             raise TokenUnavailable(
-                f"ExternalToken: get() returned {_kind(value)} where a non-empty token, or a token"
-                " and the seconds it lives, was expected: is its owner running?"
+                f"ExternalToken: get() returned {checks.kind(value)} where a non-empty token, or a"
+                " token and the seconds it lives, was expected: is its owner running?"
             )
-        return Grant(value.strip(), seconds(life, EXTERNAL_LIFE))
+        return Grant(token, seconds(life, EXTERNAL_LIFE))
 
     def rejected(self, value: str) -> None:
         """Tell the owner."""
@@ -284,15 +289,3 @@ def _key(base_url: str, corpid: str, secret: str) -> str:
     """Length-prefixed, so that no two credentials share one; the secret only as a hash."""
     digest = sha256(f"{len(corpid)}:{corpid}{secret}".encode()).hexdigest()[:32]
     return f"app:{len(base_url)}:{base_url}:{len(corpid)}:{corpid}:{digest}"
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {_kind(value)}")
-    if not value.strip():
-        raise ValueError(f"{name} is empty: is the variable or setting it comes from set?")
-    return value.strip()
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else type(value).__name__

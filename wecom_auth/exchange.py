@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from . import errors
+from . import checks, errors
 from .answers import LIMIT, errcode_of, parse
 from .errors import CredentialError, TokenConnectionError, TokenTimeout, TokenUnavailable
 from .redaction import redact, shorten
@@ -105,9 +105,9 @@ def _network_failure(error: requests.RequestException, secret: str) -> TokenUnav
 
 
 def _grant(status: int, answer: Mapping[str, Any], secret: str) -> Grant:
-    code, value = errcode_of(answer), answer.get("access_token")
-    if not code and isinstance(value, str) and value.strip():  # old answers have no errcode
-        return Grant(value.strip(), seconds(answer.get("expires_in"), TOKEN_LIFE))
+    code, value = errcode_of(answer), checks.token(answer.get("access_token"))
+    if not code and value:  # old answers have no errcode
+        return Grant(value, seconds(answer.get("expires_in"), TOKEN_LIFE))
     if not code:
         raise TokenUnavailable(
             f"gettoken: HTTP {status}, and no token in the answer: is base_url the platform,"
