@@ -53,7 +53,7 @@ def take(url: str, name: str) -> tuple[str, list[str]]:
     """What `drop` and `find` give, for half the work of calling both."""
     if not _may_hold(url, name):
         return url, []
-    if (usual := _alone_and_last(url, name)) is not None:
+    if (usual := _take_the_only_one(url, name)) is not None:
         return usual
     head, hash_, fragment = url.partition("#")
     path, mark, query = head.partition("?")
@@ -69,13 +69,16 @@ def _may_hold(url: str, name: str) -> bool:
     return name in url or ("%" in url and _ESCAPED_NAME.search(url) is not None)
 
 
-def _alone_and_last(url: str, name: str) -> tuple[str, list[str]] | None:
-    """`take` where the parameter stands as `put` leaves it, for a fifth of the work."""
-    head, _, value = url.rpartition(f"{name}=")
-    _, mark, others = head.partition("?")
-    if not mark or others[-1:] not in ("", "&") or _may_hold(head, name):
+def _take_the_only_one(url: str, name: str) -> tuple[str, list[str]] | None:
+    """`take` where there is one and no fragment, as nearly always, for a fifth of the work."""
+    head, _, rest = url.partition(f"{name}=")
+    value, ampersand, behind = rest.partition("&")
+    _, mark, before = head.partition("?")
+    if not mark or before[-1:] not in ("", "&") or "#" in url:
         return None
-    return None if "#" in url or "&" in value else (head[:-1], [unquote(value)])
+    if _may_hold(head, name) or (ampersand and _may_hold(f"&{behind}", name)):
+        return None
+    return (head + behind if ampersand else head[:-1]), [unquote(value)]
 
 
 def _others(query: str, name: str) -> list[str]:
