@@ -32,7 +32,7 @@ class Effort:
     brief: bool = False
 
 
-FULL = Effort(rounds=600, calls=8)  # short turns: a noisy moment then hits all ways alike
+FULL = Effort(rounds=300, calls=20)  # short turns: a noisy moment then hits all ways alike
 BRIEF = Effort(rounds=2, calls=4, brief=True)
 
 
