@@ -2,10 +2,13 @@
 
 import asyncio
 import copy
+import http.client
 import logging
 import pickle
 import socket
+import subprocess
 import sys
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -26,6 +29,7 @@ from wecom_auth import (
     CredentialError,
     ExternalToken,
     FileStore,
+    RedisStore,
     TokenSource,
     TokenUnavailable,
     WeComAdapter,
@@ -362,6 +366,15 @@ def store_down(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def redis_down(world: World) -> Iterator[None]:
+    """The password of its URL is a secret too."""
+    password = quote(SECRET, safe="")
+    world.store = RedisStore(f"redis://:{password}@127.0.0.1:{closed_port()}/0")
+    with world.fake.fail("reject", times=1):
+        yield
+
+
+@contextmanager
 def foreign_token(world: World) -> Iterator[None]:
     world.issued.append("CANARY-of-the-caller/0123456789")
     world.options["params"] = {"access_token": world.issued[-1]}
@@ -407,6 +420,7 @@ ANSWERED: dict[Trouble, Any] = {
     rejected_and_then_refused: requests.Response,
     bad_gateway: requests.Response,
     store_down: requests.Response,
+    redis_down: requests.Response,
     foreign_token: requests.Response,
 }
 UNANSWERED: dict[Trouble, Any] = {
@@ -559,7 +573,41 @@ def test_with_the_auth_class_a_redirect_that_is_not_followed_shows_the_token(
     assert world.hunt.leaks(of=[SECRET]) == []
 
 
+def test_the_debug_print_of_http_client_shows_the_token(
+    world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    observe(world, by_attach, nothing, warm=True)
+    show_output(world.hunt, capfd)
+    assert all(leak.startswith("stdout") for leak in world.hunt.leaks())
+    assert world.hunt.leaks()
+
+
+def test_a_traceback_with_local_variables_shows_the_token(world: World) -> None:
+    outcome = observe(world, by_attach, connection_refused, warm=True)
+    assert world.hunt.leaks() == []
+    with_locals = traceback.TracebackException.from_exception(outcome, capture_locals=True)
+    world.hunt.show("traceback with locals", "".join(with_locals.format()))
+    assert world.hunt.leaks()
+
+
 # --- the rest of what people see ---
+
+
+def test_importing_changes_no_logger_and_attaching_does() -> None:
+    code = (
+        "import logging, wecom_auth, requests\n"
+        "filters = lambda: [n for n, l in logging.root.manager.loggerDict.items()\n"
+        "    if getattr(l, 'filters', None)]\n"
+        "wecom_auth.attach; wecom_auth.mask_urllib3_logs; print(filters())\n"
+        "app = wecom_auth.AppCredential('c', 's')\n"
+        "wecom_auth.attach(requests.Session(), app); print(sorted(filters()))\n"
+        "wecom_auth.mask_urllib3_logs(False); print(filters())\n"
+        "wecom_auth.attach(requests.Session(), app); print(filters())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = "['urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry']"
+    assert run.stdout.splitlines() == ["[]", ours, "[]", "[]"]
 
 
 def test_platform_words_that_echo_the_query_are_masked(world: World) -> None:
