@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import Timeout
 from urllib3.util import Retry
 from ways import (
     CORP,
@@ -69,6 +70,30 @@ class Noting(HTTPAdapter):
 def test_attach_gives_the_session_back() -> None:
     session = requests.Session()
     assert attach(session, AppCredential("ww1", "s")) is session
+
+
+class OwnWay(requests.Session):
+    """Passes by what is mounted."""
+
+    def get_adapter(self, url: str | bytes) -> BaseAdapter:
+        return HTTPAdapter()
+
+
+def test_a_session_that_passes_by_what_is_mounted_is_told() -> None:
+    """Else every call would go out without a token, and the platform say 41001."""
+    with platform() as (_, app):
+        with pytest.raises(ValueError, match=r"OwnWay has a get_adapter of its own.*WeComAuth"):
+            attach(OwnWay(), app)
+        session = OwnWay()
+        session.auth = WeComAuth(app)
+        assert get(session, app)["errcode"] == 0
+
+
+def test_a_deep_copy_of_a_session_shares_the_memory_of_its_source() -> None:
+    with platform() as (fake, app):
+        session = attach(requests.Session(), app, store=MemoryStore())
+        assert get(session, app)["errcode"] == get(copy.deepcopy(session), app)["errcode"] == 0
+        assert fake.gettoken_calls == 1
 
 
 @pytest.mark.parametrize("again", [lambda app: app, TokenSource], ids=["credential", "source"])
@@ -451,6 +476,11 @@ def test_a_slow_gettoken_is_given_the_calls_own_time() -> None:
         ((None, None), None),
         (0, None),
         ("3", None),
+        (Timeout(3), 3.0),
+        (Timeout(total=3, read=2), 3.0),
+        (Timeout(connect=1, read=2), 3.0),
+        (Timeout(connect=1), 1.0),
+        (Timeout(), None),
     ],
 )
 def test_the_limit_of_a_call(timeout: Any, limit: float | None) -> None:

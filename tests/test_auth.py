@@ -49,6 +49,24 @@ def test_a_request_without_hooks_is_nobodys(ours: ExternalToken) -> None:
         assert not is_authorised(request)
 
 
+def test_the_calls_timeout_bounds_a_second_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is fetched before requests tells anybody the timeout; a second one is not."""
+    with platform() as (fake, app):
+        url = f"{app.base_url}/cgi-bin/user/get?userid=a"
+        assert requests.get(url, auth=WeComAuth(app)).json()["errcode"] == 0
+        fake.revoke()
+        limits: list[float] = []
+        replace = TokenSource.replace
+
+        def noted(self: TokenSource, rejected: str, limit: float, **more: Any) -> Any:
+            limits.append(limit)
+            return replace(self, rejected, limit, **more)
+
+        monkeypatch.setattr(TokenSource, "replace", noted)
+        assert requests.get(url, auth=WeComAuth(app), timeout=(3, 4)).json()["errcode"] == 0
+        assert limits == [7.0]
+
+
 def test_preparing_twice_makes_one_resend() -> None:
     with platform(mode="rotate") as (fake, app):
         session = requests.Session()

@@ -127,7 +127,8 @@ def attach(
 
     The adapter that the session has for the credential's base URL goes on sending, with its
     pool, retries, TLS context and proxies, and it sends gettoken as well. Attaching the same
-    credential again does nothing.
+    credential again does nothing. An adapter that is mounted later at `https://` still counts;
+    one at the base URL itself, or below it, takes our place: mount that one before you attach.
 
     Args:
         session: any `requests.Session`.
@@ -138,8 +139,9 @@ def attach(
         The session.
 
     Raises:
-        TypeError, ValueError: for what is no session, source or store, and where the session
-            carries another credential's tokens to the same base URL already.
+        TypeError, ValueError: for what is no session, source or store, where the session
+            carries another credential's tokens to the same base URL already, and where its
+            class finds adapters in a way of its own.
 
     Example:
         >>> session = attach(requests.Session(), AppCredential.from_env())  # doctest: +SKIP
@@ -161,6 +163,11 @@ def attach(
         inner = wrapped.get(prefix)
         if not isinstance(inner, WeComAdapter):
             session.mount(prefix, found if inner is None else WeComAdapter(source, inner))
+    if not isinstance(session.get_adapter(f"{source.credential.base_url}/"), WeComAdapter):
+        raise ValueError(
+            f"{type(session).__name__} has a get_adapter of its own that passes by what is mounted:"
+            " set session.auth = WeComAuth(...) instead"
+        )
     return session
 
 

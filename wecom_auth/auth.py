@@ -11,7 +11,7 @@ from . import query
 from .answers import rejection
 from .credentials import Credential
 from .redaction import clean_location, hide_token, twin
-from .replay import replay, send_clean
+from .replay import call_limit, replay, send_clean
 from .source import TokenSource, as_source
 
 _SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
@@ -133,7 +133,8 @@ class _Answered:
             return send_clean(connection, again, visible, known)
 
         stream = bool(options.get("stream"))
-        return replay(self._source, response, request, sent, send, stream=stream)
+        limit = call_limit(options.get("timeout"))
+        return replay(self._source, response, request, sent, send, stream=stream, timeout=limit)
 
     def _visible(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
         """The request without the token and, so that a pickle holds no secret, without us."""

@@ -11,6 +11,7 @@ from requests.adapters import BaseAdapter
 from requests.cookies import RequestsCookieJar, get_cookie_header
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
+from urllib3 import Timeout
 
 from . import query
 from .answers import rejection
@@ -230,5 +231,8 @@ def call_limit(timeout: Any) -> float | None:
     if timeout is None:
         return None
     parts = timeout if isinstance(timeout, tuple | list) else (timeout,)
+    if isinstance(timeout, Timeout):
+        whole = isinstance(timeout.total, int | float)
+        parts = (timeout.total,) if whole else (timeout.connect_timeout, timeout.read_timeout)
     given = [part for part in parts if isinstance(part, int | float) and part > 0]
     return float(sum(given)) if given else None

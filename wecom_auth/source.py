@@ -1,6 +1,6 @@
 """TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
 
-from typing import Any
+from typing import Any, Self
 
 import requests
 from requests.hooks import default_hooks
@@ -204,6 +204,9 @@ class TokenSource:
     def __repr__(self) -> str:
         store = "" if self._spec is None else f", store={self._state.shelf or self._state.memory!r}"
         return f"TokenSource({self.credential!r}{store})"
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # a handle: the memory behind it is not copied with a session
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.credential, self._spec, self._session)
