@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from wecom_auth import (
     APIError,
     AppCredential,
     CredentialError,
+    ExternalToken,
     MemoryStore,
     TokenSource,
     TokenUnavailable,
@@ -317,3 +320,55 @@ def test_a_memory_store_is_pickled_empty():
     assert isinstance(twin, MemoryStore)
     assert len(store.cache) == 1
     assert len(twin.cache) == 0
+
+
+class _SlowCache(dict[str, Any]):
+    """A cache that another thread is changing, half done, when the process forks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.go_on, self.halves = Event(), Event(), 0
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.halves += 1
+        self.inside.set()
+        self.go_on.wait(10)
+        super().__setitem__(key, value)
+        self.halves += 1
+
+
+@forks
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_child_never_gets_a_cache_that_is_half_changed(waits, monkeypatch):
+    """Control: without the wait before the fork, it does."""
+    cache = _SlowCache()
+    store = MemoryStore(cache)
+    if not waits:
+        monkeypatch.setattr(memory, "locks", list)
+    writer = Thread(target=store.save, args=("key", "a token"))
+    writer.start()
+    assert cache.inside.wait(10)
+    if waits:
+        Timer(0.2, cache.go_on.set).start()
+    halves = in_a_child(lambda: cache.halves)
+    cache.go_on.set()
+    writer.join(10)
+    assert halves == ("2" if waits else "1")
+    assert store.lock.acquire(blocking=False)
+
+
+@forks
+def test_a_cache_that_hangs_holds_up_no_fork_for_long():
+    cache = _SlowCache()
+    writer = Thread(target=MemoryStore(cache).save, args=("key", "a token"))
+    writer.start()
+    assert cache.inside.wait(10)
+    assert in_a_child(lambda: "went on") == "went on"
+    cache.go_on.set()
+    writer.join(10)
+
+
+def test_what_code_makes_for_each_call_is_not_kept_for_ever():
+    for number in range(registry.FEW + 50):
+        TokenSource(ExternalToken(partial(str, number)))
+    assert len(registry._few) == registry.FEW

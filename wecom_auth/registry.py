@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable
-from threading import RLock
+from threading import RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -17,10 +17,15 @@ from .state import LIMIT, State
 from .stores import TokenStore, guard, memory, open_store
 from .stores.memory import MemoryStore
 
+FEW = 1024
+"""States kept for external tokens and memory stores, which code may make anew for each call."""
+
 _registry_lock = RLock()
 _states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
 _recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
+_few: LRUCache[Any, State] = LRUCache(FEW)
 _numbers = itertools.count(1)
+_held: dict[int, list[Any]] = {}
 _shared_session: requests.Session | None = None
 _forgetters: list[Callable[[], object]] = []
 
@@ -38,7 +43,8 @@ def state_of(credential: Credential, spec: object) -> State:
         state = _states.get(identity)
         if state is None:
             state = _states[identity] = _new_state(credential, level, store)
-        _recent[identity] = state
+        kept = _recent if credential.shareable and not isinstance(spec, MemoryStore) else _few
+        kept[identity] = state
     return state
 
 
@@ -93,6 +99,7 @@ def reset(timeout: float = LIMIT + flights.GRACE) -> None:
     with _registry_lock:
         states = list(_states.values())
         _recent.clear()
+        _few.clear()
     for state in states:
         state.forget()
     memory.process_wide.clear()
@@ -100,11 +107,26 @@ def reset(timeout: float = LIMIT + flights.GRACE) -> None:
         forget()
 
 
-def _after_fork() -> None:
-    """In the child: no other thread lives, so no lock is held and no fetch is under way."""
+def _before_fork() -> None:
+    """No other thread is inside a cache, and leaves it half changed to the child.
+
+    One that does not leave within a second (a user's cache may hang) is not waited for.
+    """
+    locks = [_registry_lock, *memory.locks()]
+    _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=1)]
+
+
+def _after_fork_in_parent() -> None:
+    for lock in _held.pop(get_ident(), ()):
+        lock.release()
+
+
+def _after_fork_in_child() -> None:
+    """No other thread lives here, so no lock is held and no fetch is under way."""
     global _registry_lock, _shared_session
     _registry_lock = RLock()
     _shared_session = None
+    _held.clear()
     memory.renew_locks()
     flights.threads.clear()
     for state in list(_states.values()):
@@ -112,4 +134,8 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -95,6 +95,11 @@ class MemoryStore:
 _stores: "weakref.WeakSet[MemoryStore]" = weakref.WeakSet()
 
 
+def locks() -> list[Any]:
+    """The locks of every memory store in the process."""
+    return [store.lock for store in list(_stores)]
+
+
 def renew_locks() -> None:
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
     for store in list(_stores):
