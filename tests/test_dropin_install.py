@@ -21,7 +21,7 @@ import responses
 from legacy import CORP, SECRET, Legacy
 from requests.adapters import HTTPAdapter
 
-from wecom_auth import AppCredential, ExternalToken, MemoryStore, install
+from wecom_auth import AppCredential, ExternalToken, MemoryStore, TokenSource, install
 from wecom_auth.dropin import handed
 from wecom_auth.dropin import installation as dropin
 from wecom_auth.testing import FakeWeCom
@@ -253,8 +253,10 @@ def test_credentials_count_together_and_the_last_store_wins(dead: Legacy, fake: 
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"credentials": [("c", "s")]}, "tuple"),
-        ({"credentials": ["c"]}, "str"),
+        ({"credentials": [("c", "s")]}, "a list of credentials"),
+        ({"credentials": ["c"]}, "a list of credentials"),
+        ({"credentials": "c"}, "a list of credentials"),
+        ({"credentials": AppCredential("c", "s")}, r"a list of credentials: credentials=\[app\]"),
         ({"store": 7}, "int is no store"),
     ],
 )
@@ -267,8 +269,18 @@ def test_a_wrong_url_of_a_store_is_told_at_once(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ValueError, match="store"):
         install(store="s3://bucket")
     monkeypatch.setenv("WECOM_STORE", "s3://bucket")
-    with pytest.raises(ValueError, match="store"):
+    with pytest.raises(ValueError, match=r"^WECOM_STORE: not the URL of a store"):
         install()
+
+
+@pytest.mark.parametrize("build", [install, lambda: TokenSource(AppCredential("c", "s"))])
+def test_the_variable_is_named_where_an_extra_is_missing(
+    build: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WECOM_STORE", "redis://127.0.0.1:9/0")
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ModuleNotFoundError, match=r"^WECOM_STORE: .*wecom-auth\[redis\]"):
+        build()
 
 
 def test_a_token_from_elsewhere_beside_a_store(dead: Legacy, fake: FakeWeCom) -> None:

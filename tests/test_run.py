@@ -284,6 +284,25 @@ def test_one_that_only_looks_whether_requests_is_there(kitchen: Kitchen, fake: F
     assert fake.gettoken_calls == 1
 
 
+def test_a_finder_of_the_old_kind_is_passed_by(kitchen: Kitchen) -> None:
+    """Python itself ignores one that has find_module only, as old import hooks do."""
+    script = """
+        import sys
+
+        class Old:
+            def find_module(self, name, path=None):
+                return None
+
+        sys.meta_path.insert(0, Old())
+        import requests
+
+        print(requests.Session.get_adapter.__module__)
+    """
+    kitchen.write("script.py", script)
+    ran = kitchen.run("script.py")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_without_requests_the_error_is_pythons_own(kitchen: Kitchen) -> None:
     script = kitchen.write(
         "script.py",
@@ -355,7 +374,7 @@ def test_the_credential_in_the_environment_heals_a_token_from_elsewhere(
 @pytest.mark.parametrize(
     ("environ", "text"),
     [
-        ({"WECOM_STORE": "s3://bucket"}, "wecom-auth run: not the URL of a store"),
+        ({"WECOM_STORE": "s3://bucket"}, "wecom-auth run: WECOM_STORE: not the URL of a store"),
         ({"WECOM_CORPID": "c"}, "wecom-auth run: WECOM_CORPSECRET is not set"),
         ({"WECOM_CORPSECRET": "s"}, "wecom-auth run: WECOM_CORPID is not set"),
         ({"WECOM_CORPSECRET_FILE": "absent"}, "wecom-auth run: WECOM_CORPSECRET_FILE: cannot read"),
@@ -377,7 +396,9 @@ def test_settings_that_the_script_spoils_leave_it_without_the_drop_in(kitchen: K
     )
     ran = kitchen.run("script.py")
     assert (ran.returncode, ran.stdout) == (0, "ran\n")
-    assert ran.stderr.startswith("wecom-auth run: without the drop-in: not the URL of a store")
+    assert ran.stderr.startswith(
+        "wecom-auth run: without the drop-in: WECOM_STORE: not the URL of a store"
+    )
 
 
 def test_statistics_of_a_script_that_does_nothing(kitchen: Kitchen, tmp_path: Path) -> None:

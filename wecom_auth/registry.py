@@ -14,7 +14,7 @@ from . import flights
 from .credentials import Credential
 from .sharing import Shelf
 from .state import LIMIT, State
-from .stores import TokenStore, guard, memory, open_store
+from .stores import TokenStore, guard, memory, open_store, store_of_environment
 from .stores.memory import MemoryStore
 
 FEW = 1024
@@ -51,20 +51,13 @@ def state_of(credential: Credential, spec: object) -> State:
 def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
     if isinstance(spec, MemoryStore):
         return spec, None
-    store = _from_environment(credential) if spec is None else open_store(spec)
+    if spec is not None:
+        store = open_store(spec)
+    else:
+        store = store_of_environment() if credential.shareable else None
     if store is not None and not credential.shareable:
         raise ValueError(f"store= is not for an {type(credential).__name__}: its owner keeps it")
     return memory.process_wide, store
-
-
-def _from_environment(credential: Credential) -> TokenStore | None:
-    """What an operator wishes who sets WECOM_STORE, for code that says nothing of stores."""
-    if not credential.shareable:
-        return None
-    try:
-        return open_store(os.environ.get("WECOM_STORE"))
-    except ValueError as error:
-        raise ValueError(f"WECOM_STORE: {error}") from None
 
 
 def _new_state(credential: Credential, level: MemoryStore, store: TokenStore | None) -> State:

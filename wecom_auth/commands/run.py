@@ -23,7 +23,7 @@ from ..credentials import AppCredential
 from ..dropin import install
 from ..dropin.handed import handed
 from ..environment import Environment
-from ..stores import open_store
+from ..stores import open_store, store_of_environment
 
 CONFIGURATION = 2
 WINDOWS = os.name == "nt"
@@ -51,7 +51,7 @@ def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = 
     """
     environ = {**os.environ, **({} if store is None else {"WECOM_STORE": store})}
     try:
-        open_store(environ.get("WECOM_STORE"))
+        store_of_environment() if store is None else open_store(store)
         given(environ)
     except (ValueError, ModuleNotFoundError) as error:
         print(f"wecom-auth run: {error}", file=sys.stderr)

@@ -1,12 +1,11 @@
 """To which credential a token belongs, as far as that can be known."""
 
-import os
 from collections.abc import Iterable
 
 from ..credentials import Credential
 from ..endpoints import PLATFORM, carries_token
 from ..state import log
-from ..stores import TokenStore, guard, open_store
+from ..stores import TokenStore, guard, open_store, store_of_environment
 from ..stores.memory import MemoryStore
 from .handed import Entry, handed
 from .inline import InlineSource
@@ -27,10 +26,10 @@ class Owners:
     """
 
     def __init__(self, credentials: Iterable[Credential], store: object) -> None:
-        self.credentials = tuple(credentials)
-        for each in self.credentials:
-            if not isinstance(each, Credential):
-                raise TypeError(f"credentials: {type(each).__name__} is none")
+        listed = isinstance(credentials, Iterable) and not isinstance(credentials, str)
+        self.credentials = tuple(credentials) if listed else ()
+        if not listed or not all(isinstance(each, Credential) for each in self.credentials):
+            raise TypeError("credentials must be a list of credentials: credentials=[app]")
         self.store = _open(store)
         self._sources: dict[Credential, InlineSource] = {}
 
@@ -100,7 +99,7 @@ class Owners:
 def _open(store: object) -> TokenStore | MemoryStore | None:
     if isinstance(store, MemoryStore):
         return store
-    return open_store(os.environ.get("WECOM_STORE") if store is None else store)
+    return store_of_environment() if store is None else open_store(store)
 
 
 def _say_once(text: str) -> None:

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .breaker import Breaker, guard
-from .opening import open_store
+from .opening import open_store, store_of_environment
 from .protocol import LEASE, StoreError, TokenStore
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "TokenStore",
     "guard",
     "open_store",
+    "store_of_environment",
 ]
 
 

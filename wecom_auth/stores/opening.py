@@ -1,6 +1,7 @@
 """From what a user writes to a store."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -49,6 +50,20 @@ def open_store(spec: object) -> TokenStore | None:
         )
     store: Any = spec
     return store  # type: ignore[no-any-return]
+
+
+def store_of_environment(environ: Mapping[str, str] = os.environ) -> TokenStore | None:
+    """The store that an operator wishes who sets WECOM_STORE, for code that says nothing of one.
+
+    Raises:
+        ValueError, ModuleNotFoundError: as `open_store`, naming the variable.
+    """
+    try:
+        return open_store(environ.get("WECOM_STORE"))
+    except ValueError as error:
+        raise ValueError(f"WECOM_STORE: {error}") from None
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"WECOM_STORE: {error}", name=error.name) from None
 
 
 def _from_url(url: str) -> TokenStore | None:

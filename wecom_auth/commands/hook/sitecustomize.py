@@ -26,7 +26,9 @@ class _Watch:
         if name not in ("requests", "wecom_auth"):
             return None
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+            # An old one has find_module only; Python passes it by as well.
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find(name, path, target) if find else None
             if spec is not None and spec.loader is not None:
                 spec.loader = _Loader(self, spec.loader)  # type: ignore[assignment]
                 return spec
