@@ -9,7 +9,8 @@ At the end `reckoning` lays what the callers were told beside what the platform 
 Chosen so that no call has to be lost:
 
 * No app meets more than nine revocations, for which a burst of ten fetches is there.
-* gettoken is out of order either for two calls, or while no token is revoked.
+* gettoken is out of order either for two calls, or in the first half for a moment in which no token
+  is revoked or ends by itself. A token that dies while gettoken is out is one nobody can replace.
 * The store goes away in the second half, on a platform that repeats its token; in the first half
   the platform now and then ends a token with each gettoken. Both at once is two programs without
   a shared store that end each other's tokens, which no client can heal.

@@ -16,10 +16,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--threads", type=int, default=3)
+    parser.add_argument("--keep", help="an empty directory for the logs and the diary of faults")
     parser.add_argument("--no-healing", action="store_true", help="the control: must lose calls")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    with TemporaryDirectory() as directory:
+    with TemporaryDirectory() as temporary:
+        directory = options.keep or temporary
         report = run(
             Path(directory),
             options.seed,

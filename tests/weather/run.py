@@ -46,7 +46,7 @@ class Report:
         found, calls = [], self.reckoning
         for name in ("lost", "doubled", "unknown"):
             if each := getattr(calls, name):
-                found.append(f"{len(each)} {name}: {', '.join(each[:5])}")
+                found.append(f"{len(each)} {name}: {', '.join(each[:10])}")
         if calls.failed > self.data_drops:
             found.append(f"{calls.failed} reported failed, {self.data_drops} connections broken")
         if calls.told["unfinished"] > self.kills * self.threads:

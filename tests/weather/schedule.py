@@ -14,7 +14,6 @@ WEIGHTS = {
     "gettoken busy": 3,
     "gettoken drops": 3,
     "gettoken slow": 2,
-    "gettoken out": 2,
     "no header": 2,
     "data slow": 2,
     "data dropped before": 2,
@@ -22,7 +21,7 @@ WEIGHTS = {
     "lock holder killed": 2,
     "process killed": 2,
 }
-FIRST_HALF = {"rotate": 3}
+FIRST_HALF = {"rotate": 3, "gettoken out": 4}
 SECOND_HALF = {"store away": 2}
 
 

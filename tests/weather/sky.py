@@ -50,6 +50,12 @@ class Platform:
         self.deaths.append((time.time(), app))
         (self.fake.expire if expired else self.fake.revoke)(*self.apps[app])
 
+    def next_end(self) -> float:
+        """Seconds until a live token ends by itself."""
+        desk = self.fake._platform.books.desk
+        live = [value for app in self.apps if (value := self.fake.token(*app))]
+        return min((desk._issued[value].ends - desk.now() for value in live), default=float("inf"))
+
     def _deliver(self, request: Request) -> dict[str, object]:
         with self._lock:
             self.delivered[request.json()["text"]["content"]] += 1
@@ -108,8 +114,15 @@ class Sky:
             time.sleep(MOMENT)
 
     def _gettoken_out(self, app: int) -> None:
+        self._until_no_token_ends()
         with self._fake.fail("outage", path="gettoken"):
             time.sleep(MOMENT)
+
+    def _until_no_token_ends(self) -> None:
+        """A token that ends by itself while gettoken is out is one that nobody can replace."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._platform.next_end() < 4 * MOMENT:
+            time.sleep(0.05)
 
     def _no_header(self, app: int) -> None:
         with self._fake.fail("no-error-code-header"):
