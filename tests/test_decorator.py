@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import inspect
+import io
 import threading
 import traceback
 import weakref
@@ -648,3 +649,62 @@ def test_a_coroutine_without_another_token_gives_what_was_said() -> None:
         return DEAD
 
     assert asyncio.run(call()) is DEAD
+
+
+class _Uploader:
+    def __init__(self, file, log):
+        self.file, self.log, self.arrived = file, log, []
+
+    @with_access_token(lambda self: self.source)
+    def upload(self, access_token: str = ""):
+        self.log.write("tried\n")
+        self.arrived.append(self.file.read())
+        return {"errcode": 40014 if len(self.arrived) == 1 else 0}
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_file_on_an_object_is_read_again_whole_and_its_log_stays(in_memory, tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(b"...picture")
+    with (
+        io.BytesIO(b"...picture") if in_memory else path.open("rb") as file,
+        (tmp_path / "log").open("w+") as log,
+    ):
+        file.seek(3)
+        uploader = _Uploader(file, log)
+        tokens = iter(["first", "second"])
+        uploader.source = TokenSource(ExternalToken(lambda: next(tokens)))
+        assert uploader.upload() == {"errcode": 0}
+        log.seek(0)
+        assert log.read() == "tried\ntried\n"
+    assert uploader.arrived == [b"picture", b"picture"]
+
+
+def test_control_without_a_look_at_attributes_the_second_upload_is_empty(monkeypatch):
+    monkeypatch.setattr("wecom_auth.arguments._note_attributes", lambda *_: None)
+    uploader = _Uploader(io.BytesIO(b"picture"), io.StringIO())
+    tokens = iter(["first", "second"])
+    uploader.source = TokenSource(ExternalToken(lambda: next(tokens)))
+    uploader.upload()
+    assert uploader.arrived == [b"picture", b""]
+
+
+def test_an_exception_raised_from_one_with_an_errcode_is_healed():
+    class PlatformError(Exception):
+        errcode = 42001
+
+    calls = []
+    tokens = iter(["first", "second"])
+
+    @with_access_token(ExternalToken(lambda: next(tokens)))
+    def call(access_token=""):
+        calls.append(access_token)
+        if len(calls) == 1:
+            try:
+                raise PlatformError
+            except PlatformError as error:
+                raise RuntimeError("my own") from error
+        return "done"
+
+    assert call() == "done"
+    assert calls == ["first", "second"]

@@ -195,3 +195,8 @@ def test_a_path_prefix(url: str, carries: bool):
 )
 def test_ipv6(url: str, carries: bool):
     assert carries_token(url, "http://[::1]:9") is carries
+
+
+def test_a_call_is_no_base_url():
+    with pytest.raises(ValueError, match="must end before /cgi-bin"):
+        parse_base_url("https://qyapi.weixin.qq.com/cgi-bin/gettoken")

@@ -1,5 +1,6 @@
 """The files among a call's arguments: where they stand, and back there for a second call."""
 
+import io
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
@@ -16,10 +17,16 @@ def positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Positions | N
 
     Files are looked for in the arguments and in the collections among them, as in
     `files={"media": ("a.png", open(...))}`. One of more than 64 items is data, unless there is a
-    file among the first of them: then not all its files can be known.
+    file among the first of them: then not all its files can be known. A file that an argument
+    has as an attribute (`self.file`) counts where it is there to be read.
     """
     found: Positions = []
-    return found if _collect(found, (*args, *kwargs.values()), _DEPTH) else None
+    values = (*args, *kwargs.values())
+    if not _collect(found, values, _DEPTH):
+        return None
+    for value in values:
+        _note_attributes(found, value)
+    return found
 
 
 def put_back(found: Positions | None) -> bool:
@@ -51,6 +58,17 @@ def _items(value: Any) -> Collection[Any] | None:
     if isinstance(value, Mapping):
         return value.values()
     return value if isinstance(value, list | tuple | set | frozenset | deque) else None
+
+
+def _note_attributes(found: Positions, value: Any) -> None:
+    for file in list(getattr(value, "__dict__", {}).values()):
+        # Not one that is written to: others may write there too, as to a log.
+        if isinstance(file, io.BytesIO) or (isinstance(file, io.IOBase) and _is_read_only(file)):
+            _note(found, file)
+
+
+def _is_read_only(file: io.IOBase) -> bool:
+    return not file.closed and file.readable() and file.seekable() and not file.writable()
 
 
 def _note(found: Positions, value: Any) -> bool:

@@ -28,10 +28,9 @@ def with_access_token(
     Make one WeCom call per decorated function: calling it again repeats all that it did. What it
     returns or raises is looked at for an errcode that rejects the token: a `requests` or httpx
     response, a mapping with `errcode`, an exception with `errcode`, `err_code`, `code` or
-    `response`; a text or one field of the JSON shows nothing. Open files among its arguments are
-    put back to where they stood; with an iterator or a stream that cannot be put back it is not
-    called again. A file that hangs on another object (`self.file`) is not seen: take `retry=False`
-    there, or pass the file.
+    `response`; a text or one field of the JSON shows nothing. Open files among its arguments,
+    and those to be read that an argument has as an attribute (`self.file`), are put back to where
+    they stood; with an iterator or a stream that cannot be put back it is not called again.
 
     Args:
         source: a `TokenSource`, a credential, or a function of the call's arguments that gives

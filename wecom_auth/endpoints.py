@@ -53,6 +53,8 @@ def _parse(value: str, allow_http: bool) -> str:
             " allow_http=True (in the environment ALLOW_HTTP=1) if you must"
         )
     path = url.path.rstrip("/").removesuffix("/cgi-bin").rstrip("/")
+    if "/cgi-bin" in path:
+        raise ValueError("base_url must end before /cgi-bin: it is the start of every call's URL")
     return f"{url.scheme}://{_host(url)}{path}"
 
 

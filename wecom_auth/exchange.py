@@ -109,10 +109,8 @@ def _grant(status: int, answer: Mapping[str, Any], secret: str) -> Grant:
     if not code and value:  # old answers have no errcode
         return Grant(value, seconds(answer.get("expires_in"), TOKEN_LIFE))
     if not code:
-        raise TokenUnavailable(
-            f"gettoken: HTTP {status}, and no token in the answer: is base_url the platform,"
-            " or a proxy that passes its answers on?"
-        )
+        why = "it, or a proxy before it, is down" if status >= 500 else "is base_url the platform?"
+        raise TokenUnavailable(f"gettoken: HTTP {status}, and no token in the answer: {why}")
     errmsg = redact(str(answer.get("errmsg", "")), secret)
     passing = code in errors.TRANSIENT or code == errors.RATE_LIMITED
     kind = TokenUnavailable if passing else CredentialError

@@ -15,7 +15,7 @@ def rejects(said: Any, codes: frozenset[int]) -> bool:
 
     Args:
         said: a response of requests or httpx, a mapping with `errcode`, or an exception with
-            `errcode`, `err_code`, `code`, or the `response`.
+            `errcode`, `err_code`, `code`, or the `response`, or one it was raised from.
         codes: the errcodes that reject the token.
     """
     if said is None or isinstance(said, str | bytes | int | float | list):
@@ -29,13 +29,16 @@ def rejects(said: Any, codes: frozenset[int]) -> bool:
     return _of_foreign_response(said, codes)
 
 
-def _of_error(error: Exception, codes: frozenset[int]) -> bool:
+def _of_error(error: Exception, codes: frozenset[int], depth: int = 3) -> bool:
     for name in _NAMES:
         code = getattr(error, name, None)
         if type(code) is int:
             return code in codes
     response = getattr(error, "response", None)
-    return response is not None and not isinstance(response, Exception) and rejects(response, codes)
+    if response is not None and not isinstance(response, Exception):
+        return rejects(response, codes)
+    cause = error.__cause__  # `raise MyError(...) from error`
+    return depth > 0 and isinstance(cause, Exception) and _of_error(cause, codes, depth - 1)
 
 
 def _of_foreign_response(said: Any, codes: frozenset[int]) -> bool:

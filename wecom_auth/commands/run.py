@@ -43,7 +43,7 @@ def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = 
         stats: say at the end what was saved and healed.
 
     Returns:
-        2 where the store or the credential in the environment is unusable. On Windows, which
+        2 where the store is unusable. On Windows, which
         cannot replace a process, the script's own exit status.
 
     Example:
@@ -52,10 +52,13 @@ def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = 
     environ = {**os.environ, **({} if store is None else {"WECOM_STORE": store})}
     try:
         store_of_environment() if store is None else open_store(store)
-        given(environ)
     except (ValueError, ModuleNotFoundError) as error:
         print(f"wecom-auth run: {error}", file=sys.stderr)
         return CONFIGURATION
+    try:
+        given(environ)
+    except ValueError as error:  # the script may have names of its own for its secrets
+        print(f"wecom-auth run: without a credential of the environment: {error}", file=sys.stderr)
     paths = [str(_HOOK), *filter(None, [environ.get("PYTHONPATH")])]
     environ["PYTHONPATH"] = os.pathsep.join(paths)
     if stats:
@@ -82,7 +85,10 @@ def start() -> None:
     Raises:
         ValueError, ModuleNotFoundError: what was checked has changed since.
     """
-    install(credentials=given(dict(os.environ)))
+    credentials: list[AppCredential] = []
+    with suppress(ValueError):  # of which run_command has told
+        credentials = given(dict(os.environ))
+    install(credentials=credentials)
     if tally := os.environ.get(_TALLY):
         handed.note = partial(_note, tally)
 

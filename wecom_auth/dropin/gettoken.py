@@ -5,12 +5,12 @@ import re
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse, Timeout
 
-from .. import query
 from ..answers import parse, peek
 from ..credentials import AppCredential
 from ..errors import WeComError
@@ -37,7 +37,8 @@ def credential_of(request: requests.PreparedRequest) -> AppCredential | None:
     found = _PATH.match(url) if "gettoken" in url else None
     if found is None or not isinstance(request.body, bytes | str | None):
         return None
-    corpid, corpsecret = query.find(url, "corpid"), query.find(url, "corpsecret")
+    asked = parse_qs(urlsplit(url).query)
+    corpid, corpsecret = asked.get("corpid", ()), asked.get("corpsecret", ())
     if len(corpid) != 1 or len(corpsecret) != 1:
         return None
     try:
