@@ -74,9 +74,9 @@ class World:
         credential = AppCredential(CORP, SECRET, base_url=self.base_url)
         source = TokenSource(credential, store=self.store)
         if warm:
-            state = source._state
-            token = issue(Grant(self.fake.issue(CORP, SECRET), 7200), 0, state.memory.wall())
-            state.memory.save(state.key, token)
+            state, value = source._state, self.fake.issue(CORP, SECRET)
+            memory = state.memory
+            memory.save(state.key, issue(Grant(value, 7200), memory.monotonic(), memory.wall()))
         return source
 
     def session(self) -> requests.Session:
