@@ -6,12 +6,14 @@ import gzip
 import pickle
 import socket
 from contextlib import suppress
+from io import BytesIO
 from threading import Event
 from typing import Any
 
 import pytest
 import requests
 from tokenside import CORP, SECRET, Counted, meanwhile
+from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 
 from wecom_auth import (
@@ -296,6 +298,43 @@ def drip_the_head() -> list[bytes]:
         b"HTTP/1.1 200 OK\r\n",
         *pieces(padding, b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)),
     ]
+
+
+class Body(BytesIO):
+    """A body that counts how often it is read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read1(size)
+
+
+class Old:
+    """A body as somebody made it up, without `read1`."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self.read, self.closed = body.read, False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("wrap", "at_once"), [(lambda body: body, True), (Old, False)], ids=["read1", "no read1"]
+)
+def test_a_body_that_is_there_is_read_at_once_where_that_can_be_told(wrap: Any, at_once: bool):
+    body, response = Body(BODY), requests.Response()
+    response.status_code = 200
+    response.raw = HTTPResponse(wrap(body), preload_content=False)
+    grant = exchange.exchange(requests.Request("GET", "http://h/"), lambda *_: response, 10, "s")
+    assert grant.value == "t"
+    assert (body.reads <= 2) == at_once
 
 
 def test_a_body_that_drips_is_given_up_at_the_limit():
