@@ -484,11 +484,11 @@ def names(value: Any) -> str | None:
     return getattr(value, "__name__", None)
 
 
-SHOWN: set[tuple[Way, Trouble]] = {
+SHOWN: list[tuple[Way, Trouble]] = [
     (way, trouble)
     for way in (by_auth, by_session_auth, by_both)
     for trouble in (too_many_redirects, redirect_not_followed)
-}
+]
 """The auth class has to leave the token where requests follows a redirect from."""
 
 HIDDEN = [(way, trouble) for way in (*HIDING, *SHOWING) for trouble in ANSWERED]
