@@ -471,9 +471,13 @@ def test_a_decorated_function_is_not_called_again_without_its_input(
         assert send(b"next")["errcode"] == 0
 
 
-def test_what_an_object_holds_is_its_own(desk: Desk) -> None:
-    """A path is opened again by the function; an object is the function's to put back."""
-    assert arguments.positions((desk.folder, Sheet(file()), object()), {"x": range(3)}) == []
+def test_a_path_is_opened_again_by_the_function(desk: Desk) -> None:
+    assert arguments.positions((desk.folder, object()), {"x": range(3)}) == []
+
+
+def test_what_an_object_holds_to_be_read_is_put_back() -> None:
+    held = file()
+    assert arguments.positions((Sheet(held),), {}) == [(held, held.tell())]
 
 
 def test_control_an_iterator_would_be_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
