@@ -126,7 +126,7 @@ def test_short_lives_work(fake: FakeWeCom, clock: Clock, mode: Any, life: int):
     source = program(fake, clock)
     lives = 20
     assert set(calls(fake, source, clock, min(lives * life * 10, 12_000))) == {0}
-    assert fake.gettoken_calls <= 5 * lives
+    assert fake.gettoken_calls <= 8 * lives  # about 5; the put-offs are drawn
 
 
 @pytest.mark.usefixtures("in_line")

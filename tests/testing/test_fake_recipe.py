@@ -16,6 +16,7 @@ RECIPE = ROOT / "recipes" / "test_your_own_client"
 
 def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    env.pop("PYTEST_ADDOPTS", None)  # those of this run are for its own plugins
     options = ["-p", "wecom_auth.testing.plugin", "-p", "no:cacheprovider", "--strict-markers"]
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", *options]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
