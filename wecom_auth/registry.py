@@ -69,6 +69,7 @@ def _new_state(credential: Credential, level: MemoryStore, store: TokenStore | N
 
 
 def process_session() -> requests.Session:
+    """The session that sends gettoken for sources without one of their own; a fork gets another."""
     global _shared_session
     with _registry_lock:
         if _shared_session is None:
