@@ -80,6 +80,7 @@ assert not logging.getLogger().handlers
 def test_every_public_name_is_there_and_documented():
     for name in wecom_auth.__all__:
         assert getattr(wecom_auth, name).__doc__, name
+        assert name in dir(wecom_auth)
     assert wecom_auth.__version__
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = wecom_auth.nonsense
