@@ -6,7 +6,6 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import Timeout
 
 from . import query
 from .answers import rejection
@@ -14,7 +13,7 @@ from .auth import is_authorised
 from .credentials import Credential
 from .endpoints import mounts
 from .redaction import hide_token, twin, visible_request
-from .replay import call_limit, replay, send_clean
+from .replay import call_limit, replay, send_clean, send_exchange
 from .source import TokenSource, as_source
 
 
@@ -82,7 +81,7 @@ class WeComAdapter(BaseAdapter):
         visible = twin(request, url) if foreign else request
         if any(foreign):
             source.warn_of_foreign_token()
-        limit, via = call_limit(options["timeout"]), partial(_send_exchange, inner, options)
+        limit, via = call_limit(options["timeout"]), partial(send_exchange, inner, options)
         token = source.get(limit, via=via).value
         outgoing = twin(request, query.put(url, name, token))
         response = send_clean(inner, outgoing, visible, options)
@@ -178,11 +177,3 @@ def _resend(
     request: requests.PreparedRequest,
 ) -> requests.Response:
     return send_clean(inner, request, visible, options)
-
-
-def _send_exchange(
-    inner: BaseAdapter, options: Mapping[str, Any], request: requests.Request, limit: float
-) -> requests.Response:
-    """Send a gettoken the way the call goes that needs it."""
-    bounded = {**options, "stream": True, "timeout": Timeout(total=limit)}
-    return inner.send(request.prepare(), **bounded)

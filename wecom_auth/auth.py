@@ -11,10 +11,8 @@ from . import query
 from .answers import rejection
 from .credentials import Credential
 from .redaction import clean_location, hide_token, twin
-from .replay import call_limit, replay, send_clean
+from .replay import SEND_OPTIONS, call_limit, replay, send_clean
 from .source import TokenSource, as_source
-
-_SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
 
 
 class WeComAuth(AuthBase):
@@ -127,7 +125,7 @@ class _Answered:
         connection = getattr(response, "connection", None)
         if connection is None:  # an answer out of a cache
             return response
-        known = {name: options[name] for name in _SEND_OPTIONS if name in options}
+        known = {name: options[name] for name in SEND_OPTIONS if name in options}
 
         def send(again: requests.PreparedRequest) -> requests.Response:
             return send_clean(connection, again, visible, known)

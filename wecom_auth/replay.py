@@ -1,7 +1,7 @@
 """May a rejected call go out again? One decision for every way to attach, and its rewind."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from email.message import Message
 from typing import Any, TypeVar
@@ -22,6 +22,9 @@ from .state import log
 
 RESENDS = 1
 """A fresh token that is rejected too says that none will do: wrong app, wrong endpoint."""
+
+SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
+"""What requests hands to an adapter's `send`, in its order."""
 
 R = TypeVar("R")
 
@@ -55,6 +58,14 @@ def send_clean(
     except requests.RequestException as error:
         failure = clean_error(error, visible)
     raise failure  # out here, where the error with the token in its URL is no context
+
+
+def send_exchange(
+    adapter: BaseAdapter, options: Mapping[str, Any], request: requests.Request, limit: float
+) -> requests.Response:
+    """Send a gettoken the way the call goes that needs it."""
+    bounded = {**options, "stream": True, "timeout": Timeout(total=limit)}
+    return adapter.send(request.prepare(), **bounded)
 
 
 def replay(

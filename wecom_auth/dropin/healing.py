@@ -14,7 +14,7 @@ from ..answers import rejection
 from ..auth import is_authorised
 from ..credentials import AppCredential
 from ..errors import REJECTED, WeComError
-from ..replay import call_limit
+from ..replay import SEND_OPTIONS, call_limit
 from ..state import log
 from . import gettoken
 from .handed import handed
@@ -25,8 +25,6 @@ from .translation import NAME, Call
 UNUSED = 60.0
 """Seconds after which gettoken is asked again for a token that no call was seen to carry: what
 sends it goes past us, and so do the rejections that this caller may be answering."""
-
-_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
 
 T = TypeVar("T")
 
@@ -48,7 +46,7 @@ class DropInAdapter(BaseAdapter):
             requests.RequestException: what the inner adapter raises, and of a gettoken what is
                 remembered of the last failure.
         """
-        options = {**dict(zip(_OPTIONS, args, strict=False)), **options}
+        options = {**dict(zip(SEND_OPTIONS, args, strict=False)), **options}
         if exchange.ours.get() or is_authorised(request) or self._is_attached(request):
             return self._inner.send(request, **options)
         credential = _unless_it_fails(partial(gettoken.credential_of, request))

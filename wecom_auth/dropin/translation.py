@@ -5,13 +5,12 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import BaseAdapter
-from urllib3 import Timeout
 
 from .. import query
 from ..answers import rejection
 from ..errors import WeComError
 from ..redaction import hide_token, twin
-from ..replay import call_limit, replay, send_clean
+from ..replay import call_limit, replay, send_clean, send_exchange
 from ..state import log
 from .handed import Entry, handed
 from .inline import InlineSource
@@ -108,8 +107,7 @@ class Call:
     def _send_gettoken(self, request: requests.Request, limit: float) -> requests.Response:
         """Send a gettoken the way this call goes, with the headers of the caller's own."""
         request.headers = handed.headers(self._source.credential.key)
-        options = {**self._options, "stream": True, "timeout": Timeout(total=limit)}
-        return self._adapter.send(request.prepare(), **options)
+        return send_exchange(self._adapter, self._options, request, limit)
 
     def _as_the_caller_knows_it(self, answer: requests.Response) -> requests.Response:
         location = answer.headers.get("Location")
