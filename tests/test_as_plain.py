@@ -298,7 +298,7 @@ def test_control_an_answer_that_is_not_drained_takes_a_second_connection(
 ) -> None:
     from wecom_auth import answers
 
-    monkeypatch.setattr(answers, "_small_body", lambda response, *_, **__: b'{"errcode":42001}')
+    monkeypatch.setattr(answers, "_glance", lambda response, codes: b'{"errcode":42001}')
     with platform() as (fake, app):
         client = Client("attach", app)
         warm(client)

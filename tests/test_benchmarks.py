@@ -121,7 +121,7 @@ def test_install_is_in_force_in_its_own_turns_only() -> None:
     inside: list[bool] = []
     way = measure.Within(install, lambda: inside.append(requests.Session.get_adapter != before))
     measure.race({"it": way, "other": lambda: None}, Effort(1, 1))
-    assert inside == [True] * 4
+    assert inside == [True] * 5
     assert requests.Session.get_adapter == before
 
 
@@ -151,9 +151,25 @@ def test_the_verdict_is_given_on_answers_that_could_reject(kind: str) -> None:
 def test_ways_take_turns() -> None:
     order: list[str] = []
     ways: dict[str, Callable[[], object]] = {n: lambda n=n: order.append(n) for n in "abc"}
-    timings = measure.race(ways, Effort(rounds=3, calls=2))
-    assert "".join(order[9:]) == "aabbccbbccaaccaabb"
-    assert [len(each.cpu) for each in timings.values()] == [3, 3, 3]
+    timings = measure.race(ways, Effort(rounds=6, calls=2))
+    turns = "".join(order[9:])
+    rounds = [turns[start : start + 9] for start in range(0, 54, 9)]
+    assert all(sorted(each[::3]) == list("abc") for each in rounds)
+    assert all(each[::3] == each[1::3] == each[2::3] for each in rounds), "one of them not timed"
+    assert len(set(rounds)) > 1, "none always comes after the same one"
+    assert [len(each.cpu) for each in timings.values()] == [6, 6, 6]
+
+
+def test_ways_are_made_anew_for_other_places_in_memory() -> None:
+    made: list[dict[str, Callable[[], object]]] = []
+
+    def make() -> dict[str, Callable[[], object]]:
+        made.append({"a": lambda: None, "b": lambda: None})
+        return made[-1]
+
+    timings = measure.races(make, Effort(rounds=20, calls=1))
+    assert len(made) == measure.LAYOUTS
+    assert [len(each.cpu) for each in timings.values()] == [20, 20]
 
 
 def test_ratios_are_taken_within_a_round() -> None:

@@ -16,11 +16,10 @@ import responses
 from legacy import CORP, SECRET, Legacy, message
 
 from wecom_auth import AppCredential, WeComAuth, attach, install
+from wecom_auth.dropin import healing, owners
 from wecom_auth.dropin import installation as dropin
-from wecom_auth.dropin import owners
 from wecom_auth.dropin.handed import Handed, handed
 from wecom_auth.dropin.inline import InlineSource
-from wecom_auth.dropin.translation import Call
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request, reset
 
@@ -65,7 +64,7 @@ def test_a_token_kept_for_many_lives_costs_one_rejection(client: Legacy, fake: F
 def test_control_without_translation_each_call_is_rejected_first(
     client: Legacy, fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Call, "_is_dead", lambda self: False)
+    monkeypatch.setattr(healing, "is_dead", lambda *_: False)
     with install():
         client.fetch()
         fake.revoke()
@@ -353,6 +352,16 @@ def test_one_given_app_heals_what_was_not_handed_out_here(client: Legacy, fake: 
     assert (fake.rejections, fake.gettoken_calls) == (1, 1)
 
 
+def test_a_given_app_counts_while_its_installation_does(client: Legacy, fake: FakeWeCom) -> None:
+    client.token = foreign(fake)
+    with install():
+        with install(credentials=[app(client)]):
+            assert client.send("a")["errcode"] == 0
+        assert client.send("b")["errcode"] == 40014
+        with install(credentials=[app(client)]):
+            assert client.send("c")["errcode"] == 0
+
+
 @pytest.mark.parametrize("given", [0, 2])
 def test_where_it_cannot_be_known_it_is_left_alone_and_said_once(
     given: int, client: Legacy, fake: FakeWeCom, caplog: pytest.LogCaptureFixture
@@ -547,17 +556,18 @@ def test_the_least_recently_used_is_forgotten_first() -> None:
 
 def test_no_token_is_remembered_in_clear() -> None:
     remembered = Handed()
-    remembered.hand_out("token in clear", "key")
+    remembered.hand_out("token in clear", AppCredential("ww01", "one"))
     assert "token in clear" not in str(vars(remembered))
 
 
 def test_a_token_that_changes_hands_belongs_to_the_last() -> None:
     remembered = Handed()
-    first = remembered.hand_out("a", "one")
+    one, two = AppCredential("ww01", "one"), AppCredential("ww01", "two")
+    first = remembered.hand_out("a", one)
     first.dead = True
-    assert remembered.hand_out("a", "one") is first
+    assert remembered.hand_out("a", AppCredential("ww01", "one")) is first
     assert not first.dead
-    assert remembered.hand_out("a", "two").key == "two"
+    assert remembered.hand_out("a", two).credential == two
 
 
 def test_where_there_is_no_fork_it_is_imported_all_the_same(

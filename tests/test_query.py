@@ -188,7 +188,7 @@ def test_control_parse_and_encode_changes_the_rest(monkeypatch: pytest.MonkeyPat
         head, _, text = url.partition("?")
         return f"{head}?{urlencode([*parse_qsl(text), (name, value)])}"
 
-    monkeypatch.setattr(replay.query, "put", put)
+    monkeypatch.setattr(replay.query, "append", put)
     with platform() as (fake, app):
         Client("attach", app).get("user/simplelist?a=%20b&&c")
         assert arrived(fake) != "a=%20b&&c&access_token=***"

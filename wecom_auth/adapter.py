@@ -13,7 +13,7 @@ from .auth import is_authorised
 from .credentials import Credential
 from .endpoints import mounts
 from .redaction import hide_token, twin, visible_request
-from .replay import call_limit, replay, send_clean, send_exchange
+from .replay import by_way_of, replay, send_clean
 from .source import TokenSource, as_source
 
 
@@ -81,15 +81,13 @@ class WeComAdapter(BaseAdapter):
         visible = twin(request, url) if foreign else request
         if any(foreign):
             source.warn_of_foreign_token()
-        limit, via = call_limit(options["timeout"]), partial(send_exchange, inner, options)
-        token = source.get(limit, via=via).value
-        outgoing = twin(request, query.put(url, name, token))
+        token = source.ready() or source.get(**by_way_of(inner, options))
+        outgoing = twin(request, query.append(url, name, token._escaped))
         response = send_clean(inner, outgoing, visible, options)
         if rejection(response, credential.rejections, stream=stream) is not None:
             send = partial(_resend, inner, visible, options)
-            response = replay(
-                source, response, outgoing, token, send, stream=stream, timeout=limit, via=via
-            )
+            way = by_way_of(inner, options)
+            response = replay(source, response, outgoing, token.value, send, stream=stream, **way)
         response.connection = self  # type: ignore[assignment]
         return hide_token(response, visible, name)
 

@@ -1,13 +1,15 @@
 """Reading one answer: its errcode, and whether it says that the token was rejected.
 
-An answer is read no further than it must be. The `Error-Code` header is a first look: it can
-say that the token is good, never alone that it is dead. A file is never an error, whatever it
-contains; a body is looked at only while it is as small as a rejection is, in decoded bytes; and
-only the top level of the JSON counts, because `externalcontact/transfer_customer` answers
-errcode 0 around errcodes per item.
+An answer is read no further than it must be. The `Error-Code` header can say that the token is
+good, never alone that it is dead: of a stream it is the first look, of what is read anyway the
+last, as hardly a body holds the code at all. A file is never an error, whatever it contains; a
+body is looked at only while it is as small as a rejection is, in decoded bytes; and only the top
+level of the JSON counts, because `externalcontact/transfer_customer` answers errcode 0 around
+errcodes per item.
 """
 
 import json
+import re
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, cast
@@ -32,15 +34,22 @@ def rejection(
         codes: the errcodes that reject this kind of token.
         stream: whether the caller asked to stream the body; then only JSON is looked at.
     """
-    code = _header_code(response)
-    if code is not None and code not in codes:
-        return None
     if response.status_code != 200:
         return None
-    body = _small_body(response, stream, told=code is not None)
+    if response._content is not False:
+        body = response._content
+    elif stream:
+        body = _glance(response, codes)
+    else:  # requests reads it in any case
+        body = None if response._content_consumed else response.content
+    # Most answers are told apart without parsing: a code that is there stands in the text.
+    if not body or len(body) > LIMIT or not _any_of(codes).search(body):
+        return None
     # The header alone rejects nothing: what it says of a message that went out would double it.
-    code = None if body is None else _body_code(body, codes)
-    return None if code is None or _is_file(response) else code
+    code = errcode_of(parse(body))
+    if code not in codes or _header_code(response) not in (None, *codes) or _is_file(response):
+        return None
+    return code
 
 
 def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Response:
@@ -63,7 +72,7 @@ def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Re
     if _header_code(response) == 0 or _is_file(response):
         return response
     stream = kwargs.get("stream", True) and _is_unread(response)
-    answer = parse(_small_body(response, stream) if stream else _body(response))
+    answer = parse(_small_stream(response) if stream else _body(response))
     code = errcode_of(answer)
     if not code:
         return response
@@ -117,35 +126,30 @@ def _body(response: requests.Response) -> bytes | None:
     return None if gone else response.content
 
 
-def _body_code(body: bytes, codes: frozenset[int]) -> int | None:
-    # Most answers are told apart without parsing: a code that is there stands in the text.
-    if not any(map(body.__contains__, _spelled(codes))):
-        return None
-    code = errcode_of(parse(body))
-    return code if code in codes else None
-
-
 @lru_cache(maxsize=8)
-def _spelled(codes: frozenset[int]) -> tuple[bytes, ...]:
-    return tuple(b"%d" % code for code in codes)
+def _any_of(codes: frozenset[int]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(b"%d" % code for code in codes))
 
 
-def _small_body(response: requests.Response, stream: bool, told: bool = False) -> bytes | None:
-    if stream and _is_unread(response):
-        return peek(response) if _worth_peeking(response, told) else None
-    body = _body(response)
-    return body if body and len(body) <= LIMIT else None
+def _glance(response: requests.Response, codes: frozenset[int]) -> bytes | None:
+    """The body of a stream, unless its header already says that the token is good."""
+    told = _header_code(response)
+    if told is not None and told not in codes:
+        return None
+    return _small_stream(response, told=told is not None)
 
 
-def _worth_peeking(response: requests.Response, told: bool) -> bool:
-    """Whether a stream may be a rejection: it is JSON, or its header says so, and not too long."""
+def _small_stream(response: requests.Response, told: bool = False) -> bytes | None:
+    """The body of a stream if it may be a rejection: JSON, or told by its header, and not long."""
     headers = response.headers
     if response._content_consumed or _is_file(response):
-        return False
+        return None
     if not told and "json" not in headers.get("Content-Type", "").lower():
-        return False
+        return None
     length = headers.get("Content-Length", "")[:9]
-    return "Content-Encoding" in headers or not length.isdecimal() or int(length) <= LIMIT
+    if "Content-Encoding" not in headers and length.isdecimal() and int(length) > LIMIT:
+        return None
+    return peek(response)
 
 
 def peek(response: requests.Response) -> bytes | None:

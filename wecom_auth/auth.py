@@ -40,10 +40,13 @@ class WeComAuth(AuthBase):
         credential, url = self.source.credential, request.url or ""
         if not credential.covers(url):
             return request
-        if any(query.find(url, credential.parameter)):
+        without, foreign = query.take(url, credential.parameter)
+        if any(foreign):
             self.source.warn_of_foreign_token()
-        request.url = query.put(url, credential.parameter, self.source.get().value)
-        request.hooks["response"] = [*_others(request), _Answered(self.source)]
+        token = self.source.ready() or self.source.get()
+        request.url = query.append(without, credential.parameter, token._escaped)
+        answered = _Answered(self.source, request.url, without, token.value)
+        request.hooks["response"] = [*_others(request), answered]
         return request
 
     def __eq__(self, other: object) -> bool:
@@ -60,31 +63,36 @@ class WeComAuth(AuthBase):
 
 def is_authorised(request: requests.PreparedRequest) -> bool:
     """Whether a `WeComAuth` looks after this request."""
-    hooks = _hooks(request)
-    return bool(hooks) and any(isinstance(hook, _Answered) for hook in hooks)
-
-
-def _hooks(request: requests.PreparedRequest) -> list[Any]:
-    hooks = getattr(request, "hooks", None)  # a request out of a cache has none
-    return hooks.get("response") or [] if hooks else []
+    hooks: Any = getattr(request, "hooks", None)  # a request out of a cache has none
+    found = hooks and hooks.get("response")
+    return bool(found) and any(isinstance(hook, _Answered) for hook in found)
 
 
 def _others(request: requests.PreparedRequest) -> list[Any]:
     """The response hooks that are not ours, or another app's before us."""
-    return [hook for hook in _hooks(request) if not isinstance(hook, _Answered)]
+    hooks = getattr(request, "hooks", None) or {}
+    return [hook for hook in hooks.get("response") or () if not isinstance(hook, _Answered)]
 
 
 class _Answered:
     """The response hook: replays what was rejected, and hides the token.
 
-    What it knows of a request is in the request: it rides along on redirects, runs in whatever
+    What it goes by is the URL that was answered: it rides along on redirects, runs in whatever
     thread sends, and runs twice under requests-cache.
+
+    Args:
+        source: of the token.
+        url: as the request was sent, unless it has been changed since.
+        without: that URL without the token.
+        token: which is in it.
     """
 
-    __slots__ = ("_redirect", "_source")
+    __slots__ = ("_redirect", "_sent", "_source", "_url")
 
-    def __init__(self, source: TokenSource) -> None:
+    def __init__(self, source: TokenSource, url: str, without: str, token: str) -> None:
         self._source = source
+        self._url = url
+        self._sent = without, token
         self._redirect: requests.Response | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,16 +100,18 @@ class _Answered:
         return partial, (_as_it_is,)
 
     def __deepcopy__(self, memo: object) -> "_Answered":
-        return _Answered(self._source)
+        return _Answered(self._source, self._url, *self._sent)
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
         url = request.url or ""
-        without, sent = query.take(url, credential.parameter)
-        visible = self._visible(request, without)
-        # Not where a redirect has led to another host.
-        if sent and credential.covers(url) and self._rejects(response, options):
-            response = self._replay(response, request, visible, sent[-1], options)
+        without, sent = self._sent if url == self._url else self._read(url)
+        visible = twin(request, without)
+        visible.hooks = {"response": _others(request)}  # so that a pickle holds no secret
+        if sent is not None:
+            stream = bool(options.get("stream"))
+            if rejection(response, credential.rejections, stream=stream) is not None:
+                response = self._replay(response, request, visible, sent, options)
         hide_token(response, visible, credential.parameter)
         if self._redirect is not None:  # it has been followed to here
             clean_location(self._redirect, credential.parameter, ())
@@ -110,9 +120,11 @@ class _Answered:
             self._authorise_redirect(response, url)
         return response
 
-    def _rejects(self, response: requests.Response, options: dict[str, Any]) -> bool:
-        codes, stream = self._source.credential.rejections, bool(options.get("stream"))
-        return rejection(response, codes, stream=stream) is not None
+    def _read(self, url: str) -> tuple[str, str | None]:
+        """The URL without a token, and which it was: none of ours where it led to another host."""
+        credential = self._source.credential
+        without, tokens = query.take(url, credential.parameter)
+        return without, tokens[-1] if tokens and credential.covers(url) else None
 
     def _replay(
         self,
@@ -133,12 +145,6 @@ class _Answered:
         stream = bool(options.get("stream"))
         limit = call_limit(options.get("timeout"))
         return replay(self._source, response, request, sent, send, stream=stream, timeout=limit)
-
-    def _visible(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
-        """The request without the token and, so that a pickle holds no secret, without us."""
-        visible = twin(request, url)
-        visible.hooks = {"response": _others(request)}
-        return visible
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:
         """A redirect within the platform gets a token: requests takes the next URL from here."""

@@ -17,16 +17,33 @@ def put(url: str, name: str, value: str) -> str:
         >>> put("https://h/p?a=%20b&&c#f", "access_token", "T")
         'https://h/p?a=%20b&&c&access_token=T#f'
     """
-    escaped = value if _PLAIN.fullmatch(value) else quote(value, safe="")
-    parameter = f"{name}={escaped}"
-    if "#" not in url and not _may_hold(url, name):
-        if "?" not in url:
-            return f"{url}?{parameter}"
-        return f"{url}&{parameter}" if url.find("?") < len(url) - 1 else url + parameter
+    if not _may_hold(url, name):
+        return append(url, name, escape(value))
     head, hash_, fragment = url.partition("#")
     path, _, query = head.partition("?")
-    pieces = [*_others(query, name), parameter] if query else [parameter]
-    return f"{path}?{'&'.join(pieces)}{hash_}{fragment}"
+    pieces = [*_others(query, name), f"{name}={escape(value)}"]
+    return f"{path}?{'&'.join(pieces if query else pieces[-1:])}{hash_}{fragment}"
+
+
+def escape(value: str) -> str:
+    """The value as it stands in a query; itself, where nothing in it needs escaping."""
+    return value if _PLAIN.fullmatch(value) else quote(value, safe="")
+
+
+def append(url: str, name: str, escaped: str) -> str:
+    """`put` where there is no `name` in the URL, as after `take`, and the value is escaped.
+
+    Example:
+        >>> append("https://h/p?a=%20b&&c#f", "access_token", "T")
+        'https://h/p?a=%20b&&c&access_token=T#f'
+    """
+    if "#" in url:
+        url, hash_, fragment = url.partition("#")
+        return f"{append(url, name, escaped)}{hash_}{fragment}"
+    if "?" not in url:
+        return f"{url}?{name}={escaped}"
+    joint = "&" if url.find("?") < len(url) - 1 else ""
+    return f"{url}{joint}{name}={escaped}"
 
 
 def drop(url: str, name: str) -> str:
@@ -74,9 +91,9 @@ def _take_the_only_one(url: str, name: str) -> tuple[str, list[str]] | None:
     head, _, rest = url.partition(f"{name}=")
     value, ampersand, behind = rest.partition("&")
     _, mark, before = head.partition("?")
-    if not mark or before[-1:] not in ("", "&") or "#" in url:
+    if not mark or (before and before[-1] != "&") or "#" in url or name in head or name in behind:
         return None
-    if _may_hold(head, name) or (ampersand and _may_hold(f"&{behind}", name)):
+    if "%" in url and _ESCAPED_NAME.search(f"{head}&{behind}"):
         return None
     return (head + behind if ampersand else head[:-1]), [unquote(value)]
 

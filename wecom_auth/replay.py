@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from email.message import Message
+from functools import partial
 from typing import Any, TypeVar
 
 import requests
@@ -66,6 +67,15 @@ def send_exchange(
     """Send a gettoken the way the call goes that needs it."""
     bounded = {**options, "stream": True, "timeout": Timeout(total=limit)}
     return adapter.send(request.prepare(), **bounded)
+
+
+def by_way_of(adapter: BaseAdapter, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a source needs to fetch a token in the middle of a call: its time, and its way.
+
+    Made where there is something to fetch only: a call that finds its token is not kept.
+    """
+    limit = call_limit(options["timeout"])
+    return {"timeout": limit, "via": partial(send_exchange, adapter, options)}
 
 
 def replay(

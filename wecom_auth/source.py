@@ -79,26 +79,29 @@ class TokenSource:
         Example:
             >>> source.get(timeout=3).value  # doctest: +SKIP
         """
-        limit = LIMIT if timeout is None else _limit(timeout)
-        return self._ready(via) or flights.join(self._state, limit, via or self._send)
+        limit, send = _limit(timeout), via or self._send
+        return self.ready() or self._ageing(send) or flights.join(self._state, limit, send)
 
     async def aget(self, timeout: float | None = None) -> Token:
         """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
-        limit = _limit(timeout)
-        return self._ready(None) or await flights.join_async(self._state, limit, self._send)
+        limit, send = _limit(timeout), self._send
+        ready = self.ready() or self._ageing(send)
+        return ready or await flights.join_async(self._state, limit, send)
 
-    def _ready(self, via: Send | None) -> Token | None:
+    def ready(self) -> Token | None:
+        """The token in memory while nothing need be done about it: what nearly every call finds."""
         state = self._state
         memory = state.memory
         token = memory.load(state.key)
-        if token is None:
+        if token is None or token.age(memory.monotonic(), memory.wall()) >= token._soft:
             return None
-        age = token.age(memory.monotonic(), memory.wall())
-        if age < token._soft:
-            return token
-        if age >= token._hard:
-            return None
-        flights.refresh_behind(state, via or self._send)
+        return token
+
+    def _ageing(self, send: Send) -> Token | None:
+        """The token past its soft deadline, refreshed behind, or one that has come since."""
+        token = self._state.current()
+        if token is not None and self._state.age(token) >= token._soft:
+            flights.refresh_behind(self._state, send)
         return token
 
     def peek(self) -> Token | None:

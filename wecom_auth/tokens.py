@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .exchange import TOKEN_LIFE, Grant
+from .query import escape
 from .redaction import shorten
 
 
@@ -14,7 +15,8 @@ class Token:
     """A valid token. `value` is all that is public of it; str and repr do not show it whole.
 
     Its age counts from its birth on the monotonic or the wall clock, whichever makes it older:
-    one stands still while the machine sleeps, the other can be set back.
+    one stands still while the machine sleeps, the other can be set back. How it stands in a URL
+    is found out once, and not for every call.
     """
 
     value: str
@@ -22,6 +24,7 @@ class Token:
     _born_wall: float
     _soft: float
     _hard: float
+    _escaped: str
 
     def age(self, now: float, wall: float) -> float:
         """Seconds since it was issued."""
@@ -42,7 +45,7 @@ def issue(grant: Grant, now: float, wall: float, age: float = 0.0) -> Token:
     """
     soft = grant.life * random.uniform(0.70, 0.80)  # noqa: S311
     hard = grant.life - min(60.0, grant.life * 0.05)
-    return Token(grant.value, now - age, wall - age, soft, hard)
+    return Token(grant.value, now - age, wall - age, soft, hard, escape(grant.value))
 
 
 def to_record(grant: Grant, wall: float) -> str:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from wecom_auth import install, with_access_token
 from wecom_auth.testing import FakeWeCom
 
-from .measure import Effort, Row, Timing, Way, Within, figures, microseconds, race
+from .measure import Effort, Row, Timing, Way, Within, figures, microseconds, race, races
 from .null import TOKEN, USER, NullTransport, json_answer
 from .ways import Transport, all_ways, session_over, source_over
 from .with_httpx import httpx_ways
@@ -23,10 +23,12 @@ _GOALS = {"auth": 1.00, "adapter": 1.03, "install()": 1.05}
 
 def null(effort: Effort) -> list[Row]:
     """Everything but the network: what a call costs in the client."""
-    rows = _rows(race(dict(all_ways(PLATFORM, NullTransport, TOKEN)), effort), _BY_HAND, _GOALS)
-    rows += _rows(race(_other_host(), effort), _OTHER, {_OTHER_INSTALLED: 1.01})
-    if ways := httpx_ways():
-        rows += _rows(race(ways, effort), "httpx by hand, params=")
+    rows = _rows(
+        races(lambda: dict(all_ways(PLATFORM, NullTransport, TOKEN)), effort), _BY_HAND, _GOALS
+    )
+    rows += _rows(races(_other_host, effort), _OTHER, {_OTHER_INSTALLED: 1.01})
+    if httpx_ways():
+        rows += _rows(races(httpx_ways, effort), "httpx by hand, params=")
     return rows
 
 
@@ -37,7 +39,7 @@ def loopback(effort: Effort) -> list[Row]:
     with fake.serve() as url:
         token = fake.issue("corp", "secret")
         fewer = Effort(max(2, effort.rounds // 4), effort.calls, effort.brief)
-        timings = race(dict(all_ways(url, lambda: None, token)), fewer)
+        timings = races(lambda: dict(all_ways(url, lambda: None, token)), fewer)
     return _rows(timings, _BY_HAND)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -32,6 +33,8 @@ class Effort:
     brief: bool = False
 
 
+LAYOUTS = 10
+
 FULL = Effort(rounds=300, calls=20)  # short turns: a noisy moment then hits all ways alike
 BRIEF = Effort(rounds=2, calls=4, brief=True)
 
@@ -58,17 +61,37 @@ class Row:
         return [name for name, goal in self.goals.items() if self.figures[name] > goal]
 
 
-def race(ways: Mapping[str, Way], effort: Effort) -> dict[str, Timing]:
+def races(make: Callable[[], Mapping[str, Way]], effort: Effort) -> dict[str, Timing]:
+    """`race` between ways that are made anew a few times, with the memory before them in disorder.
+
+    Where their objects happen to lie makes two identical ways differ by one or two hundredths.
+    """
+    layouts = min(LAYOUTS, effort.rounds)
+    part = Effort(-(-effort.rounds // layouts), effort.calls, effort.brief)
+    total: dict[str, Timing] = {}
+    for number in range(layouts):
+        sizes = Random(number)
+        ballast = [bytes(sizes.randrange(2048)) for _ in range(500)]
+        for name, timing in race(make(), part, seed=number).items():
+            sum_up = total.setdefault(name, Timing())
+            sum_up.cpu += timing.cpu
+            sum_up.wall += timing.wall
+        del ballast
+    return total
+
+
+def race(ways: Mapping[str, Way], effort: Effort, seed: int = 0) -> dict[str, Timing]:
     """Run every way in turn, round after round, without the garbage collector in between."""
     timings = {name: Timing() for name in ways}
     for way in ways.values():
         for _ in range(3):
             way()
-    names = list(ways)
+    order = Random(seed)
     with _no_collector():
-        for number in range(effort.rounds):
+        for _ in range(effort.rounds):
             gc.collect()  # of next to nothing: all that was there before is frozen
-            for name in _rotated(names, number):  # none always comes after the heavy one
+            # Each time in another order: what ran just before leaves its traces in the caches.
+            for name in order.sample(list(ways), len(ways)):
                 _time(ways[name], effort.calls, timings[name])
     return timings
 
@@ -96,17 +119,13 @@ def figures(timing: Timing, base: Timing) -> dict[str, float]:
 def _time(way: Way, calls: int, timing: Timing) -> None:
     scope, call = (way.scope, way.way) if isinstance(way, Within) else (nullcontext, way)
     with scope():
+        call()  # what the scope has to build, it builds once for all of its calls
         wall, cpu = time.perf_counter(), time.thread_time()
         for _ in range(calls):
             call()
         cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
     timing.cpu.append(cpu / calls)
     timing.wall.append(wall / calls)
-
-
-def _rotated(names: list[str], by: int) -> list[str]:
-    by %= len(names)
-    return names[by:] + names[:by]
 
 
 @contextmanager

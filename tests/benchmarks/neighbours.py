@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from .null import TOKEN
+from .null import TOKEN, next_user
 
 Get = Callable[[], object]
 Neighbour = Callable[[str, BaseAdapter | None], Get]
@@ -31,7 +31,7 @@ def wechatpy(base_url: str, transport: BaseAdapter | None) -> Get:
     client = Client("corp", "secret")
     if transport is not None:
         client._http.mount("https://", transport)
-    return lambda: client.get("user/get", params={"userid": "zhangsan"})
+    return lambda: client.get("user/get", params={"userid": next_user()})
 
 
 def google_auth(base_url: str, transport: BaseAdapter | None) -> Get:
@@ -87,4 +87,4 @@ def installed(
 
 def _caller(session: requests.Session, base_url: str) -> Get:
     url = f"{base_url}/cgi-bin/user/get"
-    return lambda: session.get(url, params={"userid": "zhangsan"}).json()
+    return lambda: session.get(url, params={"userid": next_user()}).json()

@@ -25,6 +25,7 @@ USER = {
     "status": 1,
     "avatar": "https://wework.qpic.cn/wwpic/1234567890",
 }
+_users = itertools.cycle([f"zhangsan{number}" for number in range(509)])
 _JSON = {"Content-Type": "application/json; charset=UTF-8", "Server": "nginx"}
 _CODES = {"Error-Code": "0", "Error-Msg": "ok"}
 
@@ -84,6 +85,11 @@ class FakeTransport(HTTPAdapter):
         time.sleep(self._gettoken if asked.path == "gettoken" else self._travel)
         reply = self._fake.handle(asked)
         return respond(self, request, Answer(reply.headers, reply.body, reply.status))
+
+
+def next_user() -> str:
+    """Another one for each call: urllib keeps the last 128 URLs that it has split."""
+    return next(_users)
 
 
 def respond(

@@ -1,6 +1,5 @@
 """Our ways to attach, and what users write by hand: each makes one call of user/get."""
 
-import itertools
 from collections.abc import Callable, Iterator
 
 import requests
@@ -18,11 +17,11 @@ from wecom_auth import (
 
 from .measure import Way, Within
 from .neighbours import installed
+from .null import next_user
 
 Transport = Callable[[], BaseAdapter | None]
 
 _SECRET = "a secret of the usual length, 43 characters"
-_users = itertools.cycle([f"zhangsan{number}" for number in range(509)])  # urllib caches 128 URLs
 
 
 def session_over(transport: Transport) -> requests.Session:
@@ -59,18 +58,18 @@ def source_over(base_url: str, transport: Transport) -> TokenSource:
 
 def _f_string(url: str, transport: Transport, token: str) -> Way:
     session = session_over(transport)
-    return lambda: session.get(f"{url}?access_token={token}&userid={next(_users)}").json()
+    return lambda: session.get(f"{url}?access_token={token}&userid={next_user()}").json()
 
 
 def _auth(url: str, source: TokenSource, transport: Transport) -> Way:
     session = session_over(transport)
     session.auth = WeComAuth(source)
-    return lambda: session.get(url, params={"userid": next(_users)}).json()
+    return lambda: session.get(url, params={"userid": next_user()}).json()
 
 
 def _adapter(url: str, source: TokenSource, transport: Transport) -> Way:
     session = attach(session_over(transport), source)
-    return lambda: session.get(url, params={"userid": next(_users)}).json()
+    return lambda: session.get(url, params={"userid": next_user()}).json()
 
 
 def _decorator(url: str, source: TokenSource, transport: Transport) -> Way:
@@ -80,7 +79,7 @@ def _decorator(url: str, source: TokenSource, transport: Transport) -> Way:
     def user(userid: str, access_token: str = "") -> object:
         return session.get(url, params={"access_token": access_token, "userid": userid}).json()
 
-    return lambda: user(next(_users))
+    return lambda: user(next_user())
 
 
 def _installed(base_url: str, transport: Transport) -> Way:
@@ -94,4 +93,4 @@ def _installed(base_url: str, transport: Transport) -> Way:
 
 
 def _by_hand(session: requests.Session, url: str, token: str) -> Way:
-    return lambda: session.get(url, params={"access_token": token, "userid": next(_users)}).json()
+    return lambda: session.get(url, params={"access_token": token, "userid": next_user()}).json()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .measure import Way
-from .null import TOKEN, usual_answers
+from .null import TOKEN, next_user, usual_answers
 
 URL = "https://qyapi.weixin.qq.com/cgi-bin/user/get"
 
@@ -27,10 +27,13 @@ def httpx_ways() -> dict[str, Way]:
                 yield request
 
     by_hand, flow = _client(httpx), _client(httpx, auth=TokenAuth())
-    params = {"access_token": TOKEN, "userid": "zhangsan"}
+
+    def call_by_hand() -> object:
+        return by_hand.get(URL, params={"access_token": TOKEN, "userid": next_user()}).json()
+
     return {
-        "httpx by hand, params=": lambda: by_hand.get(URL, params=params).json(),
-        "httpx with an auth flow": lambda: flow.get(URL, params={"userid": "zhangsan"}).json(),
+        "httpx by hand, params=": call_by_hand,
+        "httpx with an auth flow": lambda: flow.get(URL, params={"userid": next_user()}).json(),
     }
 
 

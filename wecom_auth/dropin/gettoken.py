@@ -34,7 +34,7 @@ def credential_of(request: requests.PreparedRequest) -> AppCredential | None:
     Other vendors have a gettoken too, without corpid and corpsecret.
     """
     url = request.url or ""
-    found = _PATH.match(url) if "gettoken" in url else None
+    found = _PATH.match(url)
     if found is None or not isinstance(request.body, bytes | str | None):
         return None
     asked = parse_qs(urlsplit(url).query)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import requests
 from requests.adapters import BaseAdapter
@@ -20,12 +19,13 @@ from . import gettoken
 from .handed import handed
 from .inline import InlineSource
 from .owners import Owners
-from .translation import NAME, Call
+from .translation import NAME, Call, is_dead
 
 UNUSED = 60.0
 """Seconds after which gettoken is asked again for a token that no call was seen to carry: what
 sends it goes past us, and so do the rejections that this caller may be answering."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -33,7 +33,6 @@ class DropInAdapter(BaseAdapter):
     """Stands for one session's adapter, for one call; everything else of it shows through."""
 
     def __init__(self, inner: BaseAdapter, owners: Owners) -> None:
-        super().__init__()
         self._inner = inner
         self._owners = owners
 
@@ -46,10 +45,12 @@ class DropInAdapter(BaseAdapter):
             requests.RequestException: what the inner adapter raises, and of a gettoken what is
                 remembered of the last failure.
         """
-        options = {**dict(zip(SEND_OPTIONS, args, strict=False)), **options}
+        if args:
+            options = {**dict(zip(SEND_OPTIONS, args, strict=False)), **options}
         if exchange.ours.get() or is_authorised(request) or self._is_attached(request):
             return self._inner.send(request, **options)
-        credential = _unless_it_fails(partial(gettoken.credential_of, request))
+        asks = "gettoken" in (request.url or "")
+        credential = _unless_it_fails(gettoken.credential_of, request) if asks else None
         if credential is not None:
             response = self._answer_gettoken(credential, request, options)
         else:
@@ -64,7 +65,7 @@ class DropInAdapter(BaseAdapter):
     def _answer_gettoken(
         self, credential: AppCredential, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
-        source = _unless_it_fails(partial(self._owners.source, credential))
+        source = _unless_it_fails(self._owners.source, credential)
         if source is None:
             return self._inner.send(request, **options)
         handed.learn(credential, request.headers)
@@ -75,7 +76,7 @@ class DropInAdapter(BaseAdapter):
         if not sending.made:
             handed.count("saved")
         if token is not None:
-            handed.hand_out(token.value, credential.key, self._owners.shared)
+            handed.hand_out(token.value, credential, self._owners.shared)
         return response
 
     def _distrust_unused(
@@ -96,25 +97,16 @@ class DropInAdapter(BaseAdapter):
         own = (query.find(url, NAME) or [""])[-1]
         if not own:
             return self._inner.send(request, **options)
-        found = _unless_it_fails(partial(self._owners.of_handed, own, url))
-        if found is None:
-            return self._send_unknown(own, request, options)
-        return Call(self._inner, request, options, own, *found).send()
-
-    def _send_unknown(
-        self, own: str, request: requests.PreparedRequest, options: dict[str, Any]
-    ) -> requests.Response:
-        url = request.url or ""
+        owner = _unless_it_fails(self._owners.of_handed, own, url)
+        if owner is not None and is_dead(own, *owner):
+            return Call(self._inner, request, options, own, *owner).send()
         answer = self._inner.send(request, **options)
-        if not _unless_it_fails(partial(self._owners.concern, url)):
+        if owner is None and not _unless_it_fails(self._owners.concern, url):
             return answer
         if rejection(answer, REJECTED, stream=bool(options.get("stream"))) is None:
             return answer
-        source = _unless_it_fails(partial(self._owners.of_unknown, own, url))
-        if source is None:
-            return answer
-        entry = handed.hand_out(own, source.credential.key, self._owners.shared)
-        return Call(self._inner, request, options, own, source, entry).heal(answer)
+        owner = owner or _unless_it_fails(self._owners.of_unknown, own, url)
+        return Call(self._inner, request, options, own, *owner).heal(answer) if owner else answer
 
     def close(self) -> None:
         """Close the inner adapter."""
@@ -129,10 +121,10 @@ class DropInAdapter(BaseAdapter):
         return f"{type(self).__name__}({self._inner!r})"
 
 
-def _unless_it_fails(look: Callable[[], T]) -> T | None:
+def _unless_it_fails(look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """What this finds; None where it fails: nothing of ours may break a call of theirs."""
     try:
-        return look()
+        return look(*args, **kwargs)
     except Exception as error:
         log.warning("a call is left alone: %s", type(error).__name__)
         return None

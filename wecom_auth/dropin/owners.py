@@ -52,29 +52,36 @@ class Owners:
     def of_handed(self, value: str, url: str) -> tuple[InlineSource, Entry] | None:
         """Whose a token is that this process has handed out, if it belongs to this URL."""
         entry = handed.find(value)
-        credential = None if entry is None else self._of_key(entry.key)
-        if entry is None or credential is None or not credential.covers(url):
+        if entry is None or not entry.credential.covers(url):
+            return None
+        source = self._sources.get(entry.credential)
+        if source is None and not self._knows(entry.credential):
             return None
         entry.used = True
-        return self.source(credential), entry
+        return source or self.source(entry.credential), entry
 
-    def of_unknown(self, value: str, url: str) -> InlineSource | None:
+    def of_unknown(self, value: str, url: str) -> tuple[InlineSource, Entry] | None:
         """Whose a rejected token is that came from elsewhere; says once what is missing."""
         credential = self._of_shared(value) or self._only_one(url)
-        return self.source(credential) if credential and credential.covers(url) else None
+        if credential is None or not credential.covers(url):
+            return None
+        return self.source(credential), handed.hand_out(value, credential, self.shared)
 
     def concern(self, url: str) -> bool:
         """Whether this is a WeCom call that carries an app's token."""
         bases = {PLATFORM, *handed.bases, *(each.base_url for each in self.credentials)}
         return any(carries_token(url, base) for base in bases)
 
-    def _of_key(self, key: str) -> Credential | None:
-        given = (each for each in self.credentials if each.key == key)
-        return next(given, None) or handed.credential(key)
+    def _knows(self, credential: Credential) -> bool:
+        """Not what was given to an installation that has ended."""
+        return credential in self.credentials or handed.credential(credential.key) is not None
 
     def _of_shared(self, value: str) -> Credential | None:
         key = handed.find_shared(value, self.shared)
-        return None if key is None else self._of_key(key)
+        if key is None:
+            return None
+        given = (each for each in self.credentials if each.key == key)
+        return next(given, None) or handed.credential(key)
 
     def _only_one(self, url: str) -> Credential | None:
         given = {each for each in self.credentials if each.covers(url)}

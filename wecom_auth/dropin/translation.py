@@ -18,6 +18,11 @@ from .inline import InlineSource
 NAME = "access_token"
 
 
+def is_dead(own: str, source: InlineSource, entry: Entry) -> bool:
+    """Whether a token is known to be dead before it is sent."""
+    return entry.dead or source.has_rejected(own)
+
+
 class Call:
     """A call whose caller sees the token that it brought, and no other.
 
@@ -45,8 +50,8 @@ class Call:
         self._sent = own
 
     def send(self) -> requests.Response:
-        """Send it; a token known to be dead is translated first, one that proves so is replaced."""
-        token = self._current() if self._is_dead() else self._own
+        """Send it with a live token, as its own is known to be dead."""
+        token = self._current()
         if token is None:  # what the platform says of the old one is what the caller gets
             return self._adapter.send(self._request, **self._options)
         if token == self._own:
@@ -81,9 +86,6 @@ class Call:
         if sent == self._own and (current is None or current.value != sent):
             self._entry.dead = True
         return final
-
-    def _is_dead(self) -> bool:
-        return self._entry.dead or self._source.has_rejected(self._own)
 
     def _current(self) -> str | None:
         try:
