@@ -57,7 +57,8 @@ class WeComAdapter(BaseAdapter):
             CredentialError, TokenUnavailable: no token could be had.
             requests.RequestException: as the inner adapter raises it, without the token.
         """
-        inner, url = self._inner_for(request), request.url or ""
+        inner, source, credential = self._inner_for(request), self.source, self.source.credential
+        name, url = credential.parameter, request.url or ""
         options: dict[str, Any] = {
             "stream": stream,
             "timeout": timeout,
@@ -66,18 +67,10 @@ class WeComAdapter(BaseAdapter):
             "proxies": proxies,
         }
         if is_authorised(request):
-            visible = visible_request(request, self.source.credential.parameter)
-            return send_clean(inner, request, visible, options)
-        if not self.source.credential.covers(url):
+            return send_clean(inner, request, visible_request(request, name), options)
+        if not credential.covers(url):
             return inner.send(request, **options)
-        return self._send_authorised(inner, request, options)
-
-    def _send_authorised(
-        self, inner: BaseAdapter, request: requests.PreparedRequest, options: dict[str, Any]
-    ) -> requests.Response:
-        source, credential = self.source, self.source.credential
-        name, stream = credential.parameter, options["stream"]
-        url, foreign = query.take(request.url or "", name)
+        url, foreign = query.take(url, name)
         visible = twin(request, url) if foreign else request
         if any(foreign):
             source.warn_of_foreign_token()
@@ -85,9 +78,8 @@ class WeComAdapter(BaseAdapter):
         outgoing = twin(request, query.append(url, name, token._escaped))
         response = send_clean(inner, outgoing, visible, options)
         if rejection(response, credential.rejections, stream=stream) is not None:
-            send = partial(_resend, inner, visible, options)
-            way = by_way_of(inner, options)
-            response = replay(source, response, outgoing, token.value, send, stream=stream, **way)
+            again, way = partial(_resend, inner, visible, options), by_way_of(inner, options)
+            response = replay(source, response, outgoing, token.value, again, stream=stream, **way)
         response.connection = self  # type: ignore[assignment]
         return hide_token(response, visible, name)
 

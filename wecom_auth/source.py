@@ -93,9 +93,10 @@ class TokenSource:
         state = self._state
         memory = state.memory
         token = memory.load(state.key)
-        if token is None or token.age(memory.monotonic(), memory.wall()) >= token._soft:
+        if token is None:
             return None
-        return token
+        age = token.age(memory.monotonic(), memory.wall())
+        return token if age < token._soft else None
 
     def _ageing(self, send: Send) -> Token | None:
         """The token past its soft deadline, refreshed behind, or one that has come since."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from wecom_auth import install, with_access_token
 from wecom_auth.testing import FakeWeCom
 
+from .floors import floors
 from .measure import Effort, Row, Timing, Way, Within, figures, microseconds, race, races
 from .null import TOKEN, USER, NullTransport, json_answer
 from .ways import Transport, all_ways, session_over, source_over
@@ -23,9 +24,7 @@ _GOALS = {"auth": 1.00, "adapter": 1.03, "install()": 1.05}
 
 def null(effort: Effort) -> list[Row]:
     """Everything but the network: what a call costs in the client."""
-    rows = _rows(
-        races(lambda: dict(all_ways(PLATFORM, NullTransport, TOKEN)), effort), _BY_HAND, _GOALS
-    )
+    rows = _rows(races(_ways_and_floors, effort), _BY_HAND, _GOALS)
     rows += _rows(races(_other_host, effort), _OTHER, {_OTHER_INSTALLED: 1.01})
     if httpx_ways():
         rows += _rows(races(httpx_ways, effort), "httpx by hand, params=")
@@ -59,6 +58,13 @@ def _decorated(what: str, answer: object, effort: Effort) -> Row:
     timings = race(ways, effort)
     added = _added(timings["ours"], timings["in hand"])
     return Row(f"a function that returns {what}", {"added us": added}, {"added us": 10})
+
+
+def _ways_and_floors() -> dict[str, Way]:
+    return {
+        **dict(all_ways(PLATFORM, NullTransport, TOKEN)),
+        **dict(floors(f"{PLATFORM}/cgi-bin/user/get", TOKEN)),
+    }
 
 
 def _other_host() -> dict[str, Way]:
