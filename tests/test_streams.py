@@ -205,8 +205,7 @@ def test_a_large_stream_is_not_read_ahead(way: str, headers: dict[str, str], bod
 def test_control_an_answer_that_is_simply_read_takes_all_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answers, "_is_unread", lambda response: False)
-    monkeypatch.setattr(answers, "_body", lambda response: response.content)
+    monkeypatch.setattr(answers, "_glance", lambda response, codes: response.content)
     assert most_memory("attach", *BODIES["50 MB of anything"]) > 40_000_000
     assert most_memory("attach", *BODIES["10 MB in 10 KB"]) > 9_000_000
 

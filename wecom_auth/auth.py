@@ -45,8 +45,7 @@ class WeComAuth(AuthBase):
             self.source.warn_of_foreign_token()
         token = self.source.ready() or self.source.get()
         request.url = query.append(without, credential.parameter, token._escaped)
-        answered = _Answered(self.source, request.url, without, token.value)
-        request.hooks["response"] = [*_others(request), answered]
+        request.hooks["response"] = [*_others(request), _Answered(self.source)]
         return request
 
     def __eq__(self, other: object) -> bool:
@@ -77,22 +76,15 @@ def _others(request: requests.PreparedRequest) -> list[Any]:
 class _Answered:
     """The response hook: replays what was rejected, and hides the token.
 
-    What it goes by is the URL that was answered: it rides along on redirects, runs in whatever
-    thread sends, and runs twice under requests-cache.
-
-    Args:
-        source: of the token.
-        url: as the request was sent, unless it has been changed since.
-        without: that URL without the token.
-        token: which is in it.
+    What it knows of a request is in the request: it rides along on redirects, runs in whatever
+    thread sends, and runs twice under requests-cache. A token that it kept would be one more that
+    the exception of a failed call shows, by way of its request.
     """
 
-    __slots__ = ("_redirect", "_sent", "_source", "_url")
+    __slots__ = ("_redirect", "_source")
 
-    def __init__(self, source: TokenSource, url: str, without: str, token: str) -> None:
+    def __init__(self, source: TokenSource) -> None:
         self._source = source
-        self._url = url
-        self._sent = without, token
         self._redirect: requests.Response | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -100,18 +92,18 @@ class _Answered:
         return partial, (_as_it_is,)
 
     def __deepcopy__(self, memo: object) -> "_Answered":
-        return _Answered(self._source, self._url, *self._sent)
+        return _Answered(self._source)
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
         url = request.url or ""
-        without, sent = self._sent if url == self._url else self._read(url)
+        without, sent = query.take(url, credential.parameter)
         visible = twin(request, without)
         visible.hooks = {"response": _others(request)}  # so that a pickle holds no secret
-        if sent is not None:
+        if sent and credential.covers(url):  # not where a redirect has led to another host
             stream = bool(options.get("stream"))
             if rejection(response, credential.rejections, stream=stream) is not None:
-                response = self._replay(response, request, visible, sent, options)
+                response = self._replay(response, request, visible, sent[-1], options)
         hide_token(response, visible, credential.parameter)
         if self._redirect is not None:  # it has been followed to here
             clean_location(self._redirect, credential.parameter, ())
@@ -119,12 +111,6 @@ class _Answered:
         if response.status_code != 200 and response.is_redirect:
             self._authorise_redirect(response, url)
         return response
-
-    def _read(self, url: str) -> tuple[str, str | None]:
-        """The URL without a token, and which it was: none of ours where it led to another host."""
-        credential = self._source.credential
-        without, tokens = query.take(url, credential.parameter)
-        return without, tokens[-1] if tokens and credential.covers(url) else None
 
     def _replay(
         self,
