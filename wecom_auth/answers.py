@@ -36,12 +36,8 @@ def rejection(
     """
     if response.status_code != 200:
         return None
-    if response._content is not False:
-        body = response._content
-    elif stream:
-        body = _glance(response, codes)
-    else:  # requests reads it in any case
-        body = None if response._content_consumed else response.content
+    # What is not streamed, requests reads in any case.
+    body = _glance(response, codes) if stream and _is_unread(response) else _body(response)
     # Most answers are told apart without parsing: a code that is there stands in the text.
     if not body or len(body) > LIMIT or not _any_of(codes).search(body):
         return None

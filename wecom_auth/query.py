@@ -21,8 +21,9 @@ def put(url: str, name: str, value: str) -> str:
         return append(url, name, escape(value))
     head, hash_, fragment = url.partition("#")
     path, _, query = head.partition("?")
-    pieces = [*_others(query, name), f"{name}={escape(value)}"]
-    return f"{path}?{'&'.join(pieces if query else pieces[-1:])}{hash_}{fragment}"
+    parameter = f"{name}={escape(value)}"
+    pieces = [*_others(query, name), parameter] if query else [parameter]
+    return f"{path}?{'&'.join(pieces)}{hash_}{fragment}"
 
 
 def escape(value: str) -> str:

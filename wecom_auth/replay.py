@@ -72,7 +72,7 @@ def send_exchange(
 def by_way_of(adapter: BaseAdapter, options: Mapping[str, Any]) -> dict[str, Any]:
     """What a source needs to fetch a token in the middle of a call: its time, and its way.
 
-    Made where there is something to fetch only: a call that finds its token is not kept.
+    To be made where there is something to fetch: nearly every call finds its token.
     """
     limit = call_limit(options["timeout"])
     return {"timeout": limit, "via": partial(send_exchange, adapter, options)}

@@ -63,7 +63,7 @@ def _decorated(what: str, answer: object, effort: Effort) -> Row:
 def _ways_and_floors() -> dict[str, Way]:
     return {
         **dict(all_ways(PLATFORM, NullTransport, TOKEN)),
-        **dict(floors(f"{PLATFORM}/cgi-bin/user/get", TOKEN)),
+        **dict(floors(PLATFORM, TOKEN)),
     }
 
 

@@ -5,6 +5,7 @@ sees two URLs, and requests splits both; whatever keeps its token in a `TTLCache
 """
 
 from collections.abc import Iterator
+from functools import partial
 from threading import RLock
 from typing import Any
 
@@ -13,24 +14,21 @@ from cachetools import TTLCache
 from requests.adapters import BaseAdapter
 from requests.auth import AuthBase
 
+from wecom_auth.redaction import twin
+
 from .measure import Way
-from .null import NullTransport, next_user
+from .null import NullTransport, caller
+from .ways import session_over
 
 
-def floors(url: str, token: str) -> Iterator[tuple[str, Way]]:
+def floors(base_url: str, token: str) -> Iterator[tuple[str, Way]]:
     """A token that never ends, into whatever is sent; nobody looks at the answer."""
-    session = requests.Session()
+    session = session_over(NullTransport)
     session.auth = _Auth(token)
-    session.mount("https://", NullTransport())
-    yield "floor: an auth that appends", _caller(session, url)
+    yield "floor: an auth that appends", caller(session, base_url)
     for name, kind in _ADAPTERS.items():
-        session = requests.Session()
-        session.mount("https://", kind(token))
-        yield f"floor: an adapter that {name}", _caller(session, url)
-
-
-def _caller(session: requests.Session, url: str) -> Way:
-    return lambda: session.get(url, params={"userid": next_user()}).json()
+        session = session_over(partial(kind, token))
+        yield f"floor: an adapter that {name}", caller(session, base_url)
 
 
 class _Auth(AuthBase):
@@ -56,9 +54,7 @@ class _Appending(_Passing):
     """The caller's own request is not changed, and the answer does not show the token."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
-        outgoing = requests.PreparedRequest.__new__(requests.PreparedRequest)
-        outgoing.__dict__.update(request.__dict__)
-        outgoing.url = f"{request.url}&access_token={self._value()}"
+        outgoing = twin(request, f"{request.url}&access_token={self._value()}")
         response = self._inner.send(outgoing, *args, **kw)
         response.request, response.url = request, request.url or ""
         return response

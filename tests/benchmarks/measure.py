@@ -34,6 +34,7 @@ class Effort:
 
 
 LAYOUTS = 10
+"""How often the ways are made anew, for other places in memory."""
 
 FULL = Effort(rounds=300, calls=20)  # short turns: a noisy moment then hits all ways alike
 BRIEF = Effort(rounds=2, calls=4, brief=True)

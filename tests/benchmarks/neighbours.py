@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from .null import TOKEN, next_user
+from .null import TOKEN, caller, next_user
 
 Get = Callable[[], object]
 Neighbour = Callable[[str, BaseAdapter | None], Get]
@@ -51,7 +51,7 @@ def google_auth(base_url: str, transport: BaseAdapter | None) -> Get:
     if transport is not None:
         own.mount("https://", transport)
         session.mount("https://", transport)
-    return _caller(session, base_url)
+    return caller(session, base_url)
 
 
 def requests_oauth2client(base_url: str, transport: BaseAdapter | None) -> Get:
@@ -64,7 +64,7 @@ def requests_oauth2client(base_url: str, transport: BaseAdapter | None) -> Get:
     session.auth = OAuth2ClientCredentialsAuth(client, token=token)
     if transport is not None:
         session.mount("https://", transport)
-    return _caller(session, base_url)
+    return caller(session, base_url)
 
 
 NEIGHBOURS: dict[str, Neighbour] = {
@@ -83,8 +83,3 @@ def installed(
             yield name, make(base_url, transport())
         except ImportError:
             continue
-
-
-def _caller(session: requests.Session, base_url: str) -> Get:
-    url = f"{base_url}/cgi-bin/user/get"
-    return lambda: session.get(url, params={"userid": next_user()}).json()

@@ -4,7 +4,7 @@ import gzip
 import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -90,6 +90,12 @@ class FakeTransport(HTTPAdapter):
 def next_user() -> str:
     """Another one for each call: urllib keeps the last 128 URLs that it has split."""
     return next(_users)
+
+
+def caller(session: requests.Session, base_url: str) -> Callable[[], object]:
+    """Makes one call of user/get through this session, which sees to the token itself."""
+    url = f"{base_url}/cgi-bin/user/get"
+    return lambda: session.get(url, params={"userid": next_user()}).json()
 
 
 def respond(

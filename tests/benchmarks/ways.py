@@ -17,7 +17,7 @@ from wecom_auth import (
 
 from .measure import Way, Within
 from .neighbours import installed
-from .null import next_user
+from .null import caller, next_user
 
 Transport = Callable[[], BaseAdapter | None]
 
@@ -43,8 +43,8 @@ def all_ways(base_url: str, transport: Transport, token: str) -> Iterator[tuple[
     yield "by hand, params=", by_hand(base_url, transport, token)
     yield "the same again: the noise", by_hand(base_url, transport, token)
     yield "by hand, f-string", _f_string(url, transport, token)
-    yield "auth", _auth(url, source_over(base_url, transport), transport)
-    yield "adapter", _adapter(url, source_over(base_url, transport), transport)
+    yield "auth", _auth(base_url, source_over(base_url, transport), transport)
+    yield "adapter", _adapter(base_url, source_over(base_url, transport), transport)
     yield "decorator", _decorator(url, source_over(base_url, transport), transport)
     yield "install()", _installed(base_url, transport)
     yield from installed(base_url, transport)
@@ -61,15 +61,14 @@ def _f_string(url: str, transport: Transport, token: str) -> Way:
     return lambda: session.get(f"{url}?access_token={token}&userid={next_user()}").json()
 
 
-def _auth(url: str, source: TokenSource, transport: Transport) -> Way:
+def _auth(base_url: str, source: TokenSource, transport: Transport) -> Way:
     session = session_over(transport)
     session.auth = WeComAuth(source)
-    return lambda: session.get(url, params={"userid": next_user()}).json()
+    return caller(session, base_url)
 
 
-def _adapter(url: str, source: TokenSource, transport: Transport) -> Way:
-    session = attach(session_over(transport), source)
-    return lambda: session.get(url, params={"userid": next_user()}).json()
+def _adapter(base_url: str, source: TokenSource, transport: Transport) -> Way:
+    return caller(attach(session_over(transport), source), base_url)
 
 
 def _decorator(url: str, source: TokenSource, transport: Transport) -> Way:
