@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 from redis_server import RedisServer
 
 from wecom_auth.stores import protocol
@@ -12,11 +13,18 @@ def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_redis() -> Iterator[RedisServer]:
-    """One for the tests that leave it running."""
+def _running_redis() -> Iterator[RedisServer]:
     server = RedisServer()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def shared_redis(_running_redis: RedisServer) -> RedisServer:
+    """One for the tests that leave it running; empty, whichever of them came before."""
+    with Redis.from_url(_running_redis.url) as client:
+        client.flushall()
+    return _running_redis
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.fixture
 def raw(shared_redis: RedisServer) -> Iterator[Redis]:
     with Redis.from_url(shared_redis.url) as client:
-        client.flushall()
         yield client
 
 
