@@ -422,7 +422,7 @@ def test_control_plain_requests_tells_it() -> None:
 def test_control_an_error_raised_inside_the_except_block_keeps_the_old_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def inside(inner: Any, request: Any, visible: Any, options: Any) -> Any:
+    def inside(inner: Any, visible: Any, options: Any, request: Any) -> Any:
         try:
             return inner.send(request, **options)
         except requests.RequestException as error:
@@ -503,3 +503,13 @@ def test_what_is_no_requests_error_comes_through_as_it_is() -> None:
     attach(session, ExternalToken(lambda: "tok"))
     with pytest.raises(ssl.SSLError, match="not a requests error"):
         session.get("https://qyapi.weixin.qq.com/cgi-bin/user/get")
+
+
+def test_options_given_by_position_reach_an_adapter_that_takes_names_only() -> None:
+    with platform() as (_, app):
+        inner = Noting()
+        request = requests.Request("GET", f"{app.base_url}/cgi-bin/user/get?userid=a").prepare()
+        response = WeComAdapter(app, inner).send(request, True, (3, 4), verify=False)
+        assert response.json()["errcode"] == 0
+        assert inner.sent == ["gettoken", "get"]
+        assert inner.options[1] == {"stream": True, "timeout": (3, 4), "verify": False}

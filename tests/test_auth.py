@@ -67,6 +67,17 @@ def test_the_calls_timeout_bounds_a_second_token(monkeypatch: pytest.MonkeyPatch
         assert limits == [7.0]
 
 
+def test_a_url_that_is_changed_after_it_was_authorised_is_healed() -> None:
+    with platform() as (fake, app):
+        request = prepare(f"{app.base_url}/cgi-bin/user/get?userid=a", WeComAuth(app))
+        request.url = f"{request.url}&lang=zh"
+        fake.revoke()
+        response = requests.Session().send(request)
+        assert response.json()["errcode"] == 0
+        assert response.url.endswith("/cgi-bin/user/get?userid=a&lang=zh")
+        assert fake.rejections == 1
+
+
 def test_preparing_twice_makes_one_resend() -> None:
     with platform(mode="rotate") as (fake, app):
         session = requests.Session()

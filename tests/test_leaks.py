@@ -795,7 +795,7 @@ def test_control_without_the_clean_error_it_shows(
 def test_control_raised_inside_the_except_it_shows(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def send(adapter: Any, request: Any, visible: Any, options: Any) -> requests.Response:
+    def send(adapter: Any, visible: Any, options: Any, request: Any) -> requests.Response:
         try:
             return adapter.send(request, **options)
         except requests.RequestException as error:

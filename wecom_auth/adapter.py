@@ -1,6 +1,6 @@
 """The session adapter: it authorises what a session sends, around the adapter it has."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from .auth import is_authorised
 from .credentials import Credential
 from .endpoints import mounts
 from .redaction import hide_token, twin, visible_request
-from .replay import by_way_of, replay, send_clean
+from .replay import by_name, by_way_of, replay, send_clean
 from .source import TokenSource, as_source
 
 
@@ -43,15 +43,14 @@ class WeComAdapter(BaseAdapter):
         self._inner = inner or HTTPAdapter()
 
     def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
     ) -> requests.Response:
         """Send the request, with a token if it is a WeCom call; once more if that is rejected.
+
+        Args:
+            request: as requests has prepared it; it is not changed.
+            args, options: `stream`, `timeout`, `verify`, `cert` and `proxies`, as requests gives
+                them; the inner adapter gets what was given.
 
         Raises:
             CredentialError, TokenUnavailable: no token could be had.
@@ -59,32 +58,32 @@ class WeComAdapter(BaseAdapter):
         """
         inner, source, credential = self._inner_for(request), self.source, self.source.credential
         name, url = credential.parameter, request.url or ""
-        options: dict[str, Any] = {
-            "stream": stream,
-            "timeout": timeout,
-            "verify": verify,
-            "cert": cert,
-            "proxies": proxies,
-        }
-        if is_authorised(request):
-            return send_clean(inner, request, visible_request(request, name), options)
+        if args:
+            options = by_name(args, options)
+        if name in url and is_authorised(request):
+            return send_clean(inner, visible_request(request, name), options, request)
         if not credential.covers(url):
             return inner.send(request, **options)
-        url, foreign = query.take(url, name)
-        visible = twin(request, url) if foreign else request
-        if any(foreign):
-            source.warn_of_foreign_token()
+        may_bring_one = name in url or "%" in url  # %61ccess_token
+        visible = self._without_token(request) if may_bring_one else request
         token = source.ready() or source.get(**by_way_of(inner, options))
-        outgoing = twin(request, query.append(url, name, token._escaped))
-        response = send_clean(inner, outgoing, visible, options)
+        outgoing = twin(request, query.append(visible.url or "", name, token._escaped))
+        response = send_clean(inner, visible, options, outgoing)
+        stream = bool(options.get("stream"))
         if rejection(response, credential.rejections, stream=stream) is not None:
-            again, way = partial(_resend, inner, visible, options), by_way_of(inner, options)
+            again, way = partial(send_clean, inner, visible, options), by_way_of(inner, options)
             response = replay(source, response, outgoing, token.value, again, stream=stream, **way)
         response.connection = self  # type: ignore[assignment]
         return hide_token(response, visible, name)
 
     def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
         return self._inner
+
+    def _without_token(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        url, brought = query.take(request.url or "", self.source.credential.parameter)
+        if any(brought):
+            self.source.warn_of_foreign_token()
+        return twin(request, url) if brought else request
 
     def close(self) -> None:
         """Close the inner adapter."""
@@ -102,9 +101,11 @@ class _SessionAdapter(WeComAdapter):
         self._adapters = adapters
 
     def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
-        url = (request.url or "").lower()
+        url = request.url or ""
         for prefix, adapter in self._adapters.items():  # requests keeps the longest first
-            if not isinstance(adapter, WeComAdapter) and url.startswith(prefix.lower()):
+            if isinstance(adapter, WeComAdapter):
+                continue
+            if url.startswith(prefix) or url.lower().startswith(prefix.lower()):
                 return adapter
         return self._inner
 
@@ -158,12 +159,3 @@ def attach(
             " set session.auth = WeComAuth(...) instead"
         )
     return session
-
-
-def _resend(
-    inner: BaseAdapter,
-    visible: requests.PreparedRequest,
-    options: dict[str, Any],
-    request: requests.PreparedRequest,
-) -> requests.Response:
-    return send_clean(inner, request, visible, options)

@@ -45,7 +45,8 @@ class WeComAuth(AuthBase):
             self.source.warn_of_foreign_token()
         token = self.source.ready() or self.source.get()
         request.url = query.append(without, credential.parameter, token._escaped)
-        request.hooks["response"] = [*_others(request), _Answered(self.source)]
+        answered = _Answered(self.source, without, hash(request.url))
+        request.hooks["response"] = [*_others(request), answered]
         return request
 
     def __eq__(self, other: object) -> bool:
@@ -69,22 +70,29 @@ def is_authorised(request: requests.PreparedRequest) -> bool:
 
 def _others(request: requests.PreparedRequest) -> list[Any]:
     """The response hooks that are not ours, or another app's before us."""
-    hooks = getattr(request, "hooks", None) or {}
-    return [hook for hook in hooks.get("response") or () if not isinstance(hook, _Answered)]
+    hooks: Any = getattr(request, "hooks", None)
+    found = hooks and hooks.get("response")
+    return [hook for hook in found if not isinstance(hook, _Answered)] if found else []
 
 
 class _Answered:
     """The response hook: replays what was rejected, and hides the token.
 
-    What it knows of a request is in the request: it rides along on redirects, runs in whatever
-    thread sends, and runs twice under requests-cache. A token that it kept would be one more that
-    the exception of a failed call shows, by way of its request.
+    It rides along on redirects, runs in whatever thread sends, and runs twice under requests-cache.
+    A token that it kept would be one more that the exception of a failed call shows, by way of its
+    request: of the URL with the token it keeps the hash.
+
+    Args:
+        source: of the token.
+        without: the URL without it.
+        authorised: the hash of the URL with it.
     """
 
-    __slots__ = ("_redirect", "_source")
+    __slots__ = ("_authorised", "_redirect", "_source", "_without")
 
-    def __init__(self, source: TokenSource) -> None:
+    def __init__(self, source: TokenSource, without: str, authorised: int) -> None:
         self._source = source
+        self._without, self._authorised = without, authorised
         self._redirect: requests.Response | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,18 +100,22 @@ class _Answered:
         return partial, (_as_it_is,)
 
     def __deepcopy__(self, memo: object) -> "_Answered":
-        return _Answered(self._source)
+        return _Answered(self._source, self._without, self._authorised)
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
         url = request.url or ""
-        without, sent = query.take(url, credential.parameter)
+        if hash(url) == self._authorised:
+            without, ours = self._without, True
+        else:  # a redirect may have led to another host
+            without, sent = query.take(url, credential.parameter)
+            ours = bool(sent) and credential.covers(url)
         visible = twin(request, without)
         visible.hooks = {"response": _others(request)}  # so that a pickle holds no secret
-        if sent and credential.covers(url):  # not where a redirect has led to another host
+        if ours:
             stream = bool(options.get("stream"))
             if rejection(response, credential.rejections, stream=stream) is not None:
-                response = self._replay(response, request, visible, sent[-1], options)
+                response = self._replay(response, request, visible, options)
         hide_token(response, visible, credential.parameter)
         if self._redirect is not None:  # it has been followed to here
             clean_location(self._redirect, credential.parameter, ())
@@ -117,17 +129,14 @@ class _Answered:
         response: requests.Response,
         request: requests.PreparedRequest,
         visible: requests.PreparedRequest,
-        sent: str,
         options: dict[str, Any],
     ) -> requests.Response:
         connection = getattr(response, "connection", None)
         if connection is None:  # an answer out of a cache
             return response
         known = {name: options[name] for name in SEND_OPTIONS if name in options}
-
-        def send(again: requests.PreparedRequest) -> requests.Response:
-            return send_clean(connection, again, visible, known)
-
+        send = partial(send_clean, connection, visible, known)
+        sent = query.find(request.url or "", self._source.credential.parameter)[-1]
         stream = bool(options.get("stream"))
         limit = call_limit(options.get("timeout"))
         return replay(self._source, response, request, sent, send, stream=stream, timeout=limit)

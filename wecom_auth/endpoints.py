@@ -74,15 +74,18 @@ def carries_token(url: str, base_url: str) -> bool:
     Scheme, host, port and path prefix must be the same, without userinfo; token endpoints,
     webhooks, `service/` and whatever carries another kind of token are left alone.
     """
+    if not _takes_token(url.partition("?")[0], base_url):
+        return False
+    return "_access_token=" not in url or not _OTHER_TOKEN.search(url)
+
+
+@lru_cache(maxsize=512)  # the platform has some hundred paths, and a program uses a few of them
+def _takes_token(url: str, base_url: str) -> bool:
     if url.startswith(base_url) and url.startswith("/", len(base_url)):
         start = len(base_url)
     elif not (start := _unusual_start(url, base_url)):
         return False
-    if _EXEMPT.match(url, start):
-        return False
-    if "/.." in url and "/.." in url.partition("?")[0]:
-        return False
-    return "_access_token=" not in url or not _OTHER_TOKEN.search(url)
+    return not _EXEMPT.match(url, start) and "/.." not in url
 
 
 def _unusual_start(url: str, base_url: str) -> int:

@@ -38,13 +38,10 @@ def append(url: str, name: str, escaped: str) -> str:
         >>> append("https://h/p?a=%20b&&c#f", "access_token", "T")
         'https://h/p?a=%20b&&c&access_token=T#f'
     """
-    if "#" in url:
-        url, hash_, fragment = url.partition("#")
-        return f"{append(url, name, escaped)}{hash_}{fragment}"
-    if "?" not in url:
-        return f"{url}?{name}={escaped}"
-    joint = "&" if url.find("?") < len(url) - 1 else ""
-    return f"{url}{joint}{name}={escaped}"
+    head, hash_, fragment = url.partition("#")
+    mark = head.find("?")
+    joint = "?" if mark < 0 else "" if mark == len(head) - 1 else "&"
+    return f"{head}{joint}{name}={escaped}{hash_}{fragment}"
 
 
 def drop(url: str, name: str) -> str:
@@ -69,10 +66,23 @@ def find(url: str, name: str) -> list[str]:
 
 def take(url: str, name: str) -> tuple[str, list[str]]:
     """What `drop` and `find` give, for half the work of calling both."""
-    if not _may_hold(url, name):
+    if name not in url and ("%" not in url or not _may_hold(url, name)):
         return url, []
-    if (usual := _take_the_only_one(url, name)) is not None:
-        return usual
+    # One, and nothing escaped, as nearly always: for a fifth of the work.
+    head, _, rest = url.partition(f"{name}=")
+    value, ampersand, behind = rest.partition("&")
+    _, mark, before = head.partition("?")
+    plain = "%" not in url and "#" not in url and name not in head and name not in behind
+    if plain and mark and before[-1:] in ("", "&"):
+        return (head + behind if ampersand else head[:-1]), [value]
+    return _take(url, name)
+
+
+def _may_hold(url: str, name: str) -> bool:
+    return name in url or ("%" in url and _ESCAPED_NAME.search(url) is not None)
+
+
+def _take(url: str, name: str) -> tuple[str, list[str]]:
     head, hash_, fragment = url.partition("#")
     path, mark, query = head.partition("?")
     pairs = [piece.partition("=") for piece in query.split("&")]
@@ -81,22 +91,6 @@ def take(url: str, name: str) -> tuple[str, list[str]]:
         return url, []
     others = _others(query, name)
     return path + (mark + "&".join(others) if others else "") + hash_ + fragment, values
-
-
-def _may_hold(url: str, name: str) -> bool:
-    return name in url or ("%" in url and _ESCAPED_NAME.search(url) is not None)
-
-
-def _take_the_only_one(url: str, name: str) -> tuple[str, list[str]] | None:
-    """`take` where there is one and no fragment, as nearly always, for a fifth of the work."""
-    head, _, rest = url.partition(f"{name}=")
-    value, ampersand, behind = rest.partition("&")
-    _, mark, before = head.partition("?")
-    if not mark or (before and before[-1] != "&") or "#" in url or name in head or name in behind:
-        return None
-    if "%" in url and _ESCAPED_NAME.search(f"{head}&{behind}"):
-        return None
-    return (head + behind if ampersand else head[:-1]), [unquote(value)]
 
 
 def _others(query: str, name: str) -> list[str]:

@@ -47,11 +47,19 @@ def _resending(again: Callable[[], bool]) -> None:
     tenacity.Retrying(**_rules())(again)
 
 
+def by_name(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a `send` that was given some of them by position.
+
+    They are handed on by name, as requests does it: not every adapter takes them in its order.
+    """
+    return {**dict(zip(SEND_OPTIONS, args, strict=False)), **options}
+
+
 def send_clean(
     adapter: BaseAdapter,
-    request: requests.PreparedRequest,
     visible: requests.PreparedRequest,
     options: dict[str, Any],
+    request: requests.PreparedRequest,
 ) -> requests.Response:
     """Send, and let an error show the visible request in place of the one with the token."""
     try:
@@ -74,7 +82,7 @@ def by_way_of(adapter: BaseAdapter, options: Mapping[str, Any]) -> dict[str, Any
 
     To be made where there is something to fetch: nearly every call finds its token.
     """
-    limit = call_limit(options["timeout"])
+    limit = call_limit(options.get("timeout"))
     return {"timeout": limit, "via": partial(send_exchange, adapter, options)}
 
 

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from threading import Lock
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class Handed:
     def __init__(self, size: int = SIZE, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._lock = Lock()
-        self._entries: LRUCache[str, Entry] = LRUCache(size)
+        self._entries: LRUCache[int, Entry] = LRUCache(size)
         self._learned: LRUCache[str, tuple[Credential, dict[str, str | bytes]]] = LRUCache(size)
         self._bases: LRUCache[str, bool] = LRUCache(64)
         self._told: frozenset[str] = frozenset()
@@ -107,30 +107,29 @@ class Handed:
         self, value: str, credential: Credential, store: TokenStore | None = None
     ) -> Entry:
         """Remember that this token belongs to this credential."""
-        name = _hash(value)
+        here = hash(value)  # keeps no token, and is known to nobody else
         with self._lock:
-            entry = self._entries.get(name)
+            entry = self._entries.get(here)
             known = entry is not None and entry.credential == credential
             if entry is None or not known:
-                entry = self._entries[name] = Entry(credential, self.clock())
+                entry = self._entries[here] = Entry(credential, self.clock())
             entry.dead = False
         if store is not None and not known:
-            store.compare_and_set(f"handed:{name}", None, credential.key, LIFE)
+            store.compare_and_set(_shared_name(value), None, credential.key, LIFE)
         return entry
 
     def find(self, value: str) -> Entry | None:
         """What this process knows of a token."""
-        name = _hash(value)
         with self._lock:
             try:
-                entry: Entry = self._entries[name]
+                entry: Entry = self._entries[hash(value)]
             except KeyError:
                 return None
         return entry
 
     def find_shared(self, value: str, store: TokenStore | None) -> str | None:
         """The key that a neighbour has left for this token in the store."""
-        return None if store is None else store.load(f"handed:{_hash(value)}")
+        return None if store is None else store.load(_shared_name(value))
 
     def count(self, name: str) -> None:
         """One more of these."""
@@ -163,8 +162,8 @@ class Handed:
         self._lock = Lock()
 
 
-def _hash(value: str) -> str:
-    return blake2b(value.encode(), digest_size=16).hexdigest()  # half the work of SHA-256
+def _shared_name(value: str) -> str:
+    return f"handed:{sha256(value.encode()).hexdigest()}"
 
 
 handed = Handed()

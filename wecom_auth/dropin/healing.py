@@ -13,7 +13,7 @@ from ..answers import rejection
 from ..auth import is_authorised
 from ..credentials import AppCredential
 from ..errors import REJECTED, WeComError
-from ..replay import SEND_OPTIONS, call_limit
+from ..replay import by_name, call_limit
 from ..state import log
 from . import gettoken
 from .handed import handed
@@ -46,10 +46,12 @@ class DropInAdapter(BaseAdapter):
                 remembered of the last failure.
         """
         if args:
-            options = {**dict(zip(SEND_OPTIONS, args, strict=False)), **options}
-        if exchange.ours.get() or is_authorised(request) or self._is_attached(request):
-            return self._inner.send(request, **options)
-        asks = "gettoken" in (request.url or "")
+            options = by_name(args, options)
+        inner, url = self._inner, request.url or ""
+        attached = isinstance(inner, WeComAdapter) and inner.source.credential.covers(url)
+        if attached or exchange.ours.get():
+            return inner.send(request, **options)
+        asks = "gettoken" in url
         credential = _unless_it_fails(gettoken.credential_of, request) if asks else None
         if credential is not None:
             response = self._answer_gettoken(credential, request, options)
@@ -57,10 +59,6 @@ class DropInAdapter(BaseAdapter):
             response = self._send_call(request, options)
         response.connection = self  # type: ignore[assignment]
         return response
-
-    def _is_attached(self, request: requests.PreparedRequest) -> bool:
-        inner = self._inner
-        return isinstance(inner, WeComAdapter) and inner.source.credential.covers(request.url or "")
 
     def _answer_gettoken(
         self, credential: AppCredential, request: requests.PreparedRequest, options: dict[str, Any]
@@ -94,16 +92,18 @@ class DropInAdapter(BaseAdapter):
         self, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
         url = request.url or ""
-        own = (query.find(url, NAME) or [""])[-1]
+        _, brought = query.take(url, NAME)
+        own = brought[-1] if brought else ""
         if not own:
             return self._inner.send(request, **options)
         owner = _unless_it_fails(self._owners.of_handed, own, url)
-        if owner is not None and is_dead(own, *owner):
+        if owner is not None and is_dead(own, *owner) and not is_authorised(request):
             return Call(self._inner, request, options, own, *owner).send()
         answer = self._inner.send(request, **options)
         if owner is None and not _unless_it_fails(self._owners.concern, url):
             return answer
-        if rejection(answer, REJECTED, stream=bool(options.get("stream"))) is None:
+        stream = bool(options.get("stream"))
+        if rejection(answer, REJECTED, stream=stream) is None or is_authorised(request):
             return answer
         owner = owner or _unless_it_fails(self._owners.of_unknown, own, url)
         return Call(self._inner, request, options, own, *owner).heal(answer) if owner else answer

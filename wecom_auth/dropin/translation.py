@@ -104,7 +104,7 @@ class Call:
 
     def _resend(self, outgoing: requests.PreparedRequest) -> requests.Response:
         self._sent = query.find(outgoing.url or "", NAME)[-1]
-        return send_clean(self._adapter, outgoing, self._request, self._options)
+        return send_clean(self._adapter, self._request, self._options, outgoing)
 
     def _send_gettoken(self, request: requests.Request, limit: float) -> requests.Response:
         """Send a gettoken the way this call goes, with the headers of the caller's own."""
