@@ -1,10 +1,10 @@
 """One program, two apps: one reads the address book, the other sends. Each has its own token.
 
 Each app of a company has a secret of its own, and so a token of its own; here each has a prefix
-in the environment:
+in the environment (`BASE_URL` too, where one is needed):
 
     export WECOM_CORPID=ww0123... WECOM_CORPSECRET=...          # sends; WECOM_AGENTID is its
-    export CONTACTS_CORPID=ww0123... CONTACTS_CORPSECRET=... # may read the address book
+    export CONTACTS_CORPID=ww0123... CONTACTS_CORPSECRET=...    # may read the address book
     python several_apps.py 2 "The canteen is closed today."
 
 In a session of its own each app is attached once and for all. Where one session has to serve

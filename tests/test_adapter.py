@@ -110,6 +110,18 @@ def test_attaching_the_same_credential_again_does_nothing(again: Callable[[Any],
         assert [call.path for call in fake.journal] == ["user/get", "gettoken", "user/get"]
 
 
+def test_the_same_credential_with_another_store_is_refused() -> None:
+    with platform() as (_, app):
+        store = MemoryStore()
+        session = attach(requests.Session(), app, store=store)
+        for again in (app, TokenSource(app), TokenSource(app, store=store)):
+            attach(session, again)
+        for another in (TokenSource(app, store=MemoryStore()), app):
+            given = MemoryStore() if another is app else None
+            with pytest.raises(ValueError, match="attached already, with another store"):
+                attach(session, another, store=given)
+
+
 def test_another_credential_is_refused() -> None:
     with platform() as (fake, app):
         session = attach(requests.Session(), app)

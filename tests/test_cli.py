@@ -99,7 +99,7 @@ def test_a_refusal_comes_with_advice_and_the_help_page(fake, monkeypatch, capsys
 def test_a_platform_that_is_not_reached(fake, monkeypatch, capsys, trouble):
     monkeypatch.setattr("wecom_auth.source.LIMIT", 0.5)
     with fake.fail(trouble):
-        assert "WECOM_BASE_URL and HTTPS_PROXY" in failure(capsys, 1)
+        assert "WECOM_BASE_URL, HTTP_PROXY and HTTPS_PROXY" in failure(capsys, 1)
 
 
 def test_the_life_that_a_token_has_left():

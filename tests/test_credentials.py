@@ -128,6 +128,8 @@ def test_it_reads_the_process_environment_and_another_prefix(monkeypatch: pytest
     monkeypatch.setenv("ALERTS_CORPID", CORP)
     monkeypatch.setenv("ALERTS_SECRET", SECRET)
     monkeypatch.setenv("ALERTS_BASE_URL", "https://gateway.example/wecom/cgi-bin/")
+    with pytest.raises(TypeError, match="prefix must be a str, not int"):
+        AppCredential.from_env(3)  # type: ignore[arg-type]
     assert AppCredential.from_env("ALERTS_") == app(base_url="https://gateway.example/wecom")
 
 

@@ -612,9 +612,30 @@ def test_a_function_that_gives_no_source() -> None:
 
 
 def test_the_parentheses_forgotten() -> None:
-    decorated: Any = with_access_token(token)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="goes on a function or method"):
-        decorated("userid")
+    with pytest.raises(TypeError, match=r"source is missing: write @with_access_token\(app\)"):
+        with_access_token(token)  # type: ignore[arg-type]
+
+
+def test_a_source_function_without_a_signature_is_asked(app: ExternalToken) -> None:
+    sources = iter([app])
+    decorated = with_access_token(sources.__next__)(token)
+    assert decorated() == "t1"
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda leak: with_access_token({"corpsecret": leak}),  # type: ignore[arg-type]
+        lambda leak: with_access_token(leak),
+        lambda leak: with_access_token(ExternalToken(str), retry=leak),
+        lambda leak: with_access_token(ExternalToken(str), param=f"{leak} "),
+        lambda leak: with_access_token(ExternalToken(str))(leak),
+    ],
+)
+def test_no_mistake_shows_what_it_was_given(mistake: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError) as caught:
+        mistake("a secret or a token")(token)
+    assert "a secret or a token" not in str(caught.value)
 
 
 def test_control_without_healing_a_dead_token_is_the_callers_matter(

@@ -77,6 +77,12 @@ def test_what_is_no_text(bad: Any):
         AppCredential("c", "s", base_url=bad)
 
 
+@pytest.mark.parametrize("bad", ["0", "false", 1, None])
+def test_plain_http_is_not_wanted_by_what_only_looks_true(bad: Any):
+    with pytest.raises(TypeError, match="allow_http must be True or False"):
+        AppCredential("c", "s", base_url="http://10.0.0.1", allow_http=bad)
+
+
 def test_plain_http_where_it_is_wanted():
     assert parse_base_url("http://h.example/", allow_http=True) == "http://h.example"
 

@@ -24,7 +24,9 @@ def test_a_value_comes_before_its_file(tmp_path: Path):
 
 
 def test_what_is_missing_is_named_with_every_spelling():
-    with pytest.raises(ValueError, match=r"^X_A is not set \(also read: X_B, X_C, X_A_FILE\)$"):
+    with pytest.raises(
+        ValueError, match=r"^X_A is not set or empty \(also read: X_B, X_C, X_A_FILE\)$"
+    ):
         Environment("X_", {}).require("A", "B", "C")
 
 

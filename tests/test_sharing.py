@@ -367,6 +367,7 @@ def test_a_failure_ends(texts: dict[str, str]):
     failure = shelf.failure(WALL + FAILURE_LIFE - 1)
     assert isinstance(failure, CredentialError)
     assert (failure.errcode, failure.errmsg) == (40001, "no")
+    assert str(failure).endswith(" | met before, and asked again in 1 s")
     assert shelf.failure(WALL + FAILURE_LIFE) is None
 
 

@@ -130,8 +130,8 @@ def attach(
 
     Raises:
         TypeError, ValueError: for what is no session, source or store, where the session
-            carries another credential's tokens to the same base URL already, and where its
-            class finds adapters in a way of its own.
+            carries another credential's tokens to the same base URL already, or the same one's
+            in another store, and where its class finds adapters in a way of its own.
 
     Example:
         >>> session = attach(requests.Session(), AppCredential.from_env())  # doctest: +SKIP
@@ -147,6 +147,11 @@ def attach(
                 "this session carries another credential's tokens to"
                 f" {source.credential.base_url}: use one session for each credential, or"
                 " auth=WeComAuth(...) for each request"
+            )
+        if isinstance(adapter, WeComAdapter) and not adapter.source.keeps_for(source):
+            raise ValueError(
+                "this session is attached already, with another store: attach it once, with the"
+                " store that it is to have"
             )
     found = _SessionAdapter(source, session.adapters)
     for prefix in [*ours, *wrapped]:

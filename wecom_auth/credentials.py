@@ -141,12 +141,15 @@ class AppCredential(Credential):
             environ: read instead of `os.environ`.
 
         Raises:
+            TypeError: the prefix is no str.
             ValueError: naming the variable that is missing or wrong.
 
         Example:
             >>> AppCredential.from_env(environ={"WECOM_CORPID": "ww01", "WECOM_SECRET": "s"})
             AppCredential(corpid='ww01', base_url='https://qyapi.weixin.qq.com')
         """
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a str, not {checks.kind(prefix)}")
         found = Environment(prefix, os.environ if environ is None else environ)
         corpid = found.require("CORPID", "CORP_ID")
         secret = found.require("CORPSECRET", "SECRET", "CORP_SECRET")

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from .arguments import positions, put_back
+from .checks import kind
 from .credentials import Credential
 from .outcomes import rejects
 from .replay import heal, heal_async
@@ -35,8 +36,9 @@ def with_access_token(
     Args:
         source: a `TokenSource`, a credential, or a function of the call's arguments that gives
             one, for methods whose source hangs on `self`.
-        param: the parameter that takes the token; give it a default (`access_token: str = ""`).
-            A token that the caller passes wins.
+        param: the parameter that takes the token; give it a default (`access_token: str = ""`)
+            and put it last or behind `*`: what a caller passes there, by position too, is taken
+            for a token of the caller's own, and wins.
         retry: False to hand in the token and leave it at that.
 
     Raises:
@@ -48,14 +50,14 @@ def with_access_token(
         ...     query = {"access_token": access_token, "userid": userid}
         ...     return requests.get(f"{app.base_url}/cgi-bin/user/get", params=query).json()
     """
-    find = _finder(source)
+    find = _finder(source, param)
     if not isinstance(retry, bool):
-        raise TypeError(f"retry must be True or False, not {retry!r}: it is once or not at all")
+        raise TypeError(f"retry must be True or False, not {kind(retry)}: it is once or not at all")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         place = _Place(function, param)
-        kind: Any = _awaiting if inspect.iscoroutinefunction(function) else _calling
-        return cast(Callable[P, R], wraps(function)(kind(function, place, find, retry)))
+        way: Any = _awaiting if inspect.iscoroutinefunction(function) else _calling
+        return cast(Callable[P, R], wraps(function)(way(function, place, find, retry)))
 
     return decorate
 
@@ -152,11 +154,11 @@ class _Place:
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         if not isinstance(name, str) or not name.isidentifier():
-            raise TypeError(f"param must be the name of a parameter, not {name!r}")
+            raise TypeError("param must be the name of a parameter, as in param='token'")
         if not inspect.isroutine(function) or isinstance(function, classmethod | staticmethod):
             raise TypeError(
-                "with_access_token goes on a function or method, below @classmethod or"
-                f" @staticmethod, not on {function!r}"
+                "@with_access_token(app) goes on a function or method, below @classmethod or"
+                f" @staticmethod, not on {kind(function)}"
             )
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function.__qualname__} is a generator: it cannot be called again")
@@ -183,7 +185,8 @@ def _index(function: Callable[..., Any], name: str) -> int | None:
         if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             return None
         raise TypeError(
-            f'{function.__qualname__} needs a parameter for the token: {name}: str = ""'
+            f'{function.__qualname__} needs a parameter for the token: {name}: str = "", or name'
+            " the one that it has with param="
         )
     kind = parameters[name].kind
     if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
@@ -191,13 +194,22 @@ def _index(function: Callable[..., Any], name: str) -> int | None:
     return list(parameters).index(name) if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD else None
 
 
-def _finder(given: Given) -> _Find:
+def _finder(given: Given, param: str) -> _Find:
     if isinstance(given, TokenSource | Credential):
         source = as_source(given)
         return lambda *args, **kwargs: source
     if not callable(given) or isinstance(given, type) or inspect.iscoroutinefunction(given):
         raise TypeError(
             "source must be a TokenSource, a credential, or a function of the call's arguments"
-            f" that gives one, not {given!r}"
+            f" that gives one, not {kind(given)}"
         )
+    if _takes(given, param):
+        raise TypeError("the source is missing: write @with_access_token(app)")
     return lambda *args, **kwargs: as_source(given(*args, **kwargs))
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    try:
+        return name in inspect.signature(function).parameters
+    except ValueError:  # some that are written in C have none
+        return False

@@ -31,7 +31,9 @@ def parse_base_url(value: str, allow_http: bool = False) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"base_url must be a str, not {type(value).__name__}")
-    return _parse(value.strip(), bool(allow_http))
+    if not isinstance(allow_http, bool):  # "0" would be true
+        raise TypeError(f"allow_http must be True or False, not {type(allow_http).__name__}")
+    return _parse(value.strip(), allow_http)
 
 
 @lru_cache(maxsize=256)

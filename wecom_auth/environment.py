@@ -24,7 +24,9 @@ class Environment:
         found = self.read(*names)
         if found is None:
             name, *others = (self._prefix + each for each in names)
-            raise ValueError(f"{name} is not set (also read: {', '.join(others)}, {name}_FILE)")
+            raise ValueError(
+                f"{name} is not set or empty (also read: {', '.join(others)}, {name}_FILE)"
+            )
         return found
 
     def read(self, *names: str) -> Setting | None:

@@ -1,5 +1,7 @@
 """What can go wrong, and what each errcode asks of the person who reads it."""
 
+import copy
+from math import ceil
 from typing import Any
 
 import requests
@@ -61,6 +63,10 @@ class WeComError(requests.RequestException):
         errcode: the platform's number, where the platform answered.
         errmsg: the platform's own text; it changes freely, never match on it.
 
+    Attributes:
+        errcode, errmsg: the same.
+        request, response: as on any `requests.RequestException`, without the token.
+
     Example:
         >>> error = WeComError("gettoken failed", errcode=60020)
         >>> error.errcode, error.help_url
@@ -94,7 +100,10 @@ class CredentialError(WeComError):
 
 
 class TokenUnavailable(WeComError):
-    """No token could be had, for a reason that may pass."""
+    """No token could be had, for a reason that may pass.
+
+    Where the network is that reason, it is a `requests.ConnectionError` or `requests.Timeout` too.
+    """
 
 
 class TokenConnectionError(TokenUnavailable, requests.ConnectionError):
@@ -103,6 +112,18 @@ class TokenConnectionError(TokenUnavailable, requests.ConnectionError):
 
 class TokenTimeout(TokenUnavailable, requests.Timeout):
     """No token could be had within the time limit."""
+
+
+def remembered(failure: WeComError, left: float) -> WeComError:
+    """The same failure once more, saying that the platform was not asked again.
+
+    Args:
+        failure: as it was met.
+        left: seconds until it is.
+    """
+    again = copy.copy(failure)
+    again.args = (f"{failure} | met before, and asked again in {ceil(left)} s",)
+    return again
 
 
 def describe(what: str, errcode: int, errmsg: str) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Container
 from contextlib import AbstractContextManager, nullcontext
 
-from .errors import CredentialError, TokenUnavailable, WeComError, describe
+from .errors import CredentialError, TokenUnavailable, WeComError, describe, remembered
 from .exchange import Grant
 from .stores import TokenStore
 from .tokens import Token, from_record, to_record
@@ -66,11 +66,13 @@ class Shelf:
             record = json.loads(text)
             code, errmsg = int(record["errcode"]), str(record["errmsg"])
             kind = {"CredentialError": CredentialError}.get(record["kind"], TokenUnavailable)
-            if not wall < float(record["until"]):
+            left = float(record["until"]) - wall
+            if not left > 0:
                 return None
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
-        return kind(describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
+        failure = kind(describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
+        return remembered(failure, left)
 
     def leave_failure(self, failure: WeComError, wall: float, life: float) -> None:
         """Let the neighbours know for so many seconds that asking is of no use."""

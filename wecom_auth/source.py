@@ -189,6 +189,10 @@ class TokenSource:
             "foreign", "a call brought an access_token of its own; it is replaced: remove it"
         )
 
+    def keeps_for(self, other: "TokenSource") -> bool:
+        """Whether the other's wishes for a store, if it has any, are met by this one's."""
+        return other._spec is None or self._state is other._state
+
     def _send(self, request: requests.Request, limit: float) -> requests.Response:
         session = self._session or process_session()
         prepared = session.prepare_request(request)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .budget import Budget
 from .credentials import Credential
-from .errors import WeComError
+from .errors import WeComError, remembered
 from .sharing import Shelf
 from .stores.memory import MemoryStore
 from .tokens import Token
@@ -196,8 +196,9 @@ class State:
 
     def raise_remembered(self) -> None:
         """Raise the failure that was met less than a minute ago, if there was one."""
-        if self.failure is not None and self.memory.monotonic() < self.failure_ends:
-            raise copy.copy(self.failure)
+        left = self.failure_ends - self.memory.monotonic()
+        if self.failure is not None and left > 0:
+            raise remembered(self.failure, left)
 
     def count(self, name: str) -> None:
         """One more of these."""

@@ -260,6 +260,11 @@ def test_a_path_that_is_none(path: Any) -> None:
         FileStore(path)
 
 
+def test_a_url_is_no_path() -> None:
+    with pytest.raises(ValueError, match="give it as store='file:///x'"):
+        FileStore("file:///x")
+
+
 @pytest.mark.parametrize("missing", ["filelock", "platformdirs"])
 def test_a_missing_library_is_named_with_its_extra(
     monkeypatch: pytest.MonkeyPatch, missing: str

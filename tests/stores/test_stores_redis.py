@@ -299,6 +299,11 @@ def test_a_url_of_something_else() -> None:
         RedisStore("http://cache:6379")
 
 
+def test_an_option_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match=r"only options that redis.Redis.from_url knows"):
+        RedisStore("redis://:pw@cache/1?socket_timeot=0.3")
+
+
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ModuleNotFoundError, match=r'wecom-auth\[redis\]"'):

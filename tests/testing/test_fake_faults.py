@@ -73,6 +73,16 @@ def test_times_path_and_stop_limit_a_fault(wecom: Wecom):
     assert fault.seen == 1
 
 
+@pytest.mark.parametrize("path", ["/cgi-bin/user/get", "cgi-bin/user/get", "//cgi-bin//user/get"])
+def test_a_path_may_be_written_as_in_a_url(fake: FakeWeCom, path: str):
+    with fake.fail("reject", path=path) as fault:
+        fake.handle(Request("GET", "/cgi-bin/user/get?access_token=x"))
+    assert fault.seen == 1
+    with ThreadPoolExecutor(1) as pool, fake.hold(path) as hold:
+        pool.submit(fake.handle, Request("GET", "/cgi-bin/user/get?access_token=x"))
+        hold.wait_for(1)
+
+
 def test_of_two_answers_the_newer_fault_wins_and_the_older_is_not_used_up(fake: FakeWeCom):
     fake.fail("busy", times=1)
     fake.fail("rate-limited", times=1)

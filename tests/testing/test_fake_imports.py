@@ -39,7 +39,7 @@ with FakeWeCom().serve() as url:
 def test_mocked_without_responses_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "responses", None)
     monkeypatch.delitem(sys.modules, "wecom_auth.testing.mocked", raising=False)
-    with pytest.raises(ImportError, match=r"pip install 'wecom-auth\[testing\]'"):
+    with pytest.raises(ImportError, match=r'pip install "wecom-auth\[testing\]"'):
         kit.FakeWeCom().mocked()
 
 

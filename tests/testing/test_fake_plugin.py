@@ -69,6 +69,25 @@ def test_wecom_server_is_a_url_and_its_fake(pytester: pytest.Pytester):
     result.assert_outcomes(passed=3)
 
 
+def test_wecom_server_is_reached_without_a_proxy(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    result = run_apart(
+        pytester,
+        """
+        import os, requests
+
+        def test_one(wecom_server):
+            requests.get(f"{wecom_server.url}/cgi-bin/gettoken?corpid=c&corpsecret=s", timeout=20)
+            assert wecom_server.fake.gettoken_calls == 1
+            assert os.environ["NO_PROXY"].endswith(",intranet.example")
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_what_a_test_held_does_not_hold_up_its_end(pytester: pytest.Pytester):
     result = run(
         pytester,
@@ -227,7 +246,7 @@ def test_without_responses_the_plugin_loads_and_only_fake_wecom_fails(pytester: 
         """,
     )
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*pip install 'wecom-auth[[]testing]'*"])
+    result.stdout.fnmatch_lines(['*pip install "wecom-auth[[]testing]"*'])
 
 
 def test_a_project_that_does_not_use_it_imports_neither_fake_nor_responses(

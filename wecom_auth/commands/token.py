@@ -8,7 +8,9 @@ from .console import say
 
 REFUSED, CONFIGURATION = 1, 2
 
-_UNREACHED = "is the platform to be reached from here? See WECOM_BASE_URL and HTTPS_PROXY"
+_UNREACHED = (
+    "is the platform to be reached from here? See WECOM_BASE_URL, HTTP_PROXY and HTTPS_PROXY"
+)
 
 
 def token_command(store: str | None = None, *, show: bool = False) -> int:

@@ -271,6 +271,8 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"path must name a directory, as in '/var/cache/wecom', not {path!r}")
+    if text.startswith("file:"):
+        raise ValueError(f"path must name a directory; that is a URL: give it as store={text!r}")
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 

@@ -234,13 +234,17 @@ def _connect(url: str) -> "Redis":
         parts = urlsplit(url)
         database = parts.path.strip("/")
         if parts.scheme == "unix" or (parts.scheme in SCHEMES and f"{database}0".isdigit()):
-            return _client(url)
+            client = _client(url)
+            pool = client.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # which connects to nothing yet
+            return client
     except (ValueError, TypeError):
         pass  # its text may quote the password
     # A password with a bare slash ends up in the path, and would be shown as part of it.
     raise ValueError(
         "this Redis URL cannot be read: it should look like redis://:password@host:6379/0, or "
-        "unix:///path, with the special characters of the password percent-encoded"
+        "unix:///path, with the special characters of the password percent-encoded, and behind a "
+        "question mark only options that redis.Redis.from_url knows, as socket_timeout=0.3"
     )
 
 

@@ -12,7 +12,7 @@ from .journal import Journal
 from .multipart import Part
 from .platform import Platform, Route
 from .tokens import EXPIRED_TOKEN, INVALID_TOKEN, Mode, TokenDesk
-from .wire import Answer, Reply, Request
+from .wire import Answer, Reply, Request, api_path
 from .witness import Witness
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ class FakeWeCom(Witness):
         Args:
             fault: its name, or an errcode.
             times: how many calls it hits; None for until told otherwise.
-            path: only calls to this path, for example `gettoken` or `message/send`.
+            path: only calls to this path, for example `gettoken` or `message/send`, written as
+                for `route`.
             seconds: how slow `"slow"` is.
             when: `"slow"`, `"hang"` and `"drop"` come `"before"` the platform has done anything,
                 or `"after"` it has: the message is delivered, the answer is late or lost.
@@ -162,7 +163,8 @@ class FakeWeCom(Witness):
         Raises:
             ValueError: there is no such fault, or an argument makes no sense.
         """
-        return self._platform.faults.add(fault, times, path, seconds, when)
+        where = None if path is None else api_path(path)
+        return self._platform.faults.add(fault, times, where, seconds, when)
 
     def heal(self) -> None:
         """Ends every fault."""
@@ -173,10 +175,10 @@ class FakeWeCom(Witness):
         """Holds requests inside the platform until released, for races without a sleep.
 
         Args:
-            path: only requests for this path; None for all.
+            path: only requests for this path, written as for `route`; None for all.
             when: `"before"` their token is looked at, or `"after"`, with the answer decided.
         """
-        hold = Hold(self._changed, path, when)
+        hold = Hold(self._changed, None if path is None else api_path(path), when)
         with self._changed:
             holds = [other for other in self._platform.holds if not other.released]
             self._platform.holds = [*holds, hold]
@@ -222,7 +224,7 @@ class FakeWeCom(Witness):
             >>> fake.route("externalcontact/list", {"errcode": 0, "external_userid": ["wm1"]})
         """
         with self._changed:
-            self._platform.routes[Request("GET", path).path] = Route(answer, check_token)
+            self._platform.routes[api_path(path)] = Route(answer, check_token)
 
     def add_media(
         self, content: bytes, name: str = "file.bin", content_type: str = "application/octet-stream"

@@ -28,7 +28,7 @@ try:
     from responses import registries
 except ImportError:
     raise ImportError(
-        "fake.mocked() needs the package `responses`: pip install 'wecom-auth[testing]'. "
+        'fake.mocked() needs the package `responses`: pip install "wecom-auth[testing]". '
         "fake.serve() works without it."
     ) from None
 

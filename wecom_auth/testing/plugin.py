@@ -74,8 +74,8 @@ def fake_wecom() -> Iterator[FakeWeCom]:
 
 
 @pytest.fixture
-def wecom_server() -> Iterator[Server]:
-    """A fake platform on a loopback port: `.url` and `.fake`.
+def wecom_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A fake platform on a loopback port, reached without a proxy: `.url` and `.fake`.
 
     Example:
         >>> def test_uploads(wecom_server, monkeypatch):
@@ -87,6 +87,8 @@ def wecom_server() -> Iterator[Server]:
     from .fake import FakeWeCom
 
     reset()
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1", prepend=",")
     server = FakeWeCom().serve()
     server.start()
     yield server

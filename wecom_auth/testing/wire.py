@@ -19,6 +19,13 @@ _SECRET = re.compile(r"(?i)((?:^|&)(?:[a-z_]*(?:token|secret|ticket)|key|permane
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
 
 
+def api_path(path: str) -> str:
+    """The API's path, `message/send`, however it is written; one outside `/cgi-bin/` as it is."""
+    path = re.sub("/{2,}", "/", unquote(path))
+    api = _API.match(path)
+    return api[1] if api else path
+
+
 class DroppedError(Exception):
     """The platform broke the connection without an answer."""
 
@@ -60,9 +67,7 @@ class Request:
     @cached_property
     def path(self) -> str:
         """The API's path, `message/send`; for a URL outside `/cgi-bin/` its path with the slash."""
-        path = re.sub("/{2,}", "/", unquote(self.url_path))
-        api = _API.match(path)
-        return api[1] if api else path
+        return api_path(self.url_path)
 
     @cached_property
     def params(self) -> dict[str, str]:
