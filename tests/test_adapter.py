@@ -525,3 +525,40 @@ def test_options_given_by_position_reach_an_adapter_that_takes_names_only() -> N
         assert response.json()["errcode"] == 0
         assert inner.sent == ["gettoken", "get"]
         assert inner.options[1] == {"stream": True, "timeout": (3, 4), "verify": False}
+
+
+@pytest.mark.parametrize(
+    ("args", "options"), [((0, 1, True, None, {}, 9), {}), ((False,), {"stream": True})]
+)
+def test_options_too_many_or_twice(args: Any, options: Any) -> None:
+    app = ExternalToken(lambda: "tok")
+    request = requests.Request("GET", f"{app.base_url}/cgi-bin/user/get").prepare()
+    with pytest.raises(TypeError, match="each once"):
+        WeComAdapter(app).send(request, *args, **options)
+
+
+class Open(requests.RequestException):
+    """An error of a user's own, whose text is made of what it knows."""
+
+    def __init__(self, name: str, after: float) -> None:
+        super().__init__()
+        self.name, self.after = name, after
+
+    def __str__(self) -> str:
+        return f"circuit {self.name} open for {self.after} s"
+
+
+class Breaker(HTTPAdapter):
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        raise Open(f"of {request.url}", 3.0)
+
+
+def test_an_error_of_the_users_own_still_tells_what_it_knows() -> None:
+    session = requests.Session()
+    session.mount("https://", Breaker())
+    attach(session, app := ExternalToken(lambda: "a token, 26 characters long"))
+    with pytest.raises(Open) as caught:
+        get(session, app)  # type: ignore[arg-type]
+    assert caught.value.after == 3.0
+    assert str(caught.value).endswith("access_token=*** open for 3.0 s")
+    assert "26" not in repr(vars(caught.value))

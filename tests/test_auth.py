@@ -10,11 +10,21 @@ from typing import Any
 import pytest
 import requests
 import requests_cache
+from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 from ways import CORP, SECRET, Client, Taken, all_ways, platform
 
-from wecom_auth import AppCredential, ExternalToken, TokenSource, WeComAuth, auth
+from wecom_auth import (
+    AppCredential,
+    Credential,
+    ExternalToken,
+    TokenSource,
+    WeComAuth,
+    attach,
+    auth,
+)
 from wecom_auth.auth import is_authorised
+from wecom_auth.exchange import Grant
 
 URL = "https://qyapi.weixin.qq.com/cgi-bin/user/get?a=%20b"
 
@@ -65,6 +75,45 @@ def test_the_calls_timeout_bounds_a_second_token(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(TokenSource, "replace", noted)
         assert requests.get(url, auth=WeComAuth(app), timeout=(3, 4)).json()["errcode"] == 0
         assert limits == [7.0]
+
+
+class Answering(BaseAdapter):
+    """A home-made double: its answer knows of no request."""
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        response = requests.Response()
+        response.status_code, response._content = 200, b'{"errcode":0}'
+        return response
+
+    def close(self) -> None: ...
+
+
+def test_an_answer_that_knows_of_no_request(ours: ExternalToken) -> None:
+    session = requests.Session()
+    session.mount("https://", Answering())
+    assert session.get(URL, auth=WeComAuth(ours)).json() == {"errcode": 0}
+
+
+class Ticket(Credential):
+    """Another kind of token, in a parameter of its own."""
+
+    parameter = "ticket"
+    shareable = False
+    __slots__ = ()
+
+    def __init__(self, base_url: str) -> None:
+        self._name(base_url, "ticket")
+
+    def obtain(self, send: Any, limit: float) -> Grant:
+        return Grant("a ticket", 7200)
+
+
+def test_another_kind_of_token_wins_over_the_sessions() -> None:
+    with platform() as (fake, app):
+        session = attach(requests.Session(), app)
+        url = f"{app.base_url}/cgi-bin/user/get?userid=a"
+        session.get(url, auth=WeComAuth(Ticket(app.base_url)))
+        assert [call.query for call in fake.journal] == ["userid=a&ticket=***"]
 
 
 def test_a_url_that_is_changed_after_it_was_authorised_is_healed() -> None:

@@ -70,6 +70,8 @@ Make = Callable[[Desk], dict[str, Any]]
 REPLAYED: dict[str, Make] = {
     "bytes": lambda _: {"data": WHOLE},
     "str": lambda _: {"data": WHOLE.decode()},
+    "bytearray": lambda _: {"data": bytearray(WHOLE)},
+    "memoryview": lambda _: {"data": memoryview(WHOLE)},
     "file": lambda desk: {"data": desk.on_disk()},
     "BytesIO": lambda _: {"data": advanced(io.BytesIO())},
     "spooled": lambda desk: {"data": desk.spooled()},

@@ -26,8 +26,11 @@ from wecom_auth import (
     CredentialError,
     ExternalToken,
     TokenSource,
+    WeComAuth,
+    attach,
     decorator,
     flights,
+    install,
     raise_for_errcode,
     with_access_token,
 )
@@ -729,3 +732,75 @@ def test_an_exception_raised_from_one_with_an_errcode_is_healed():
 
     assert call() == "done"
     assert calls == ["first", "second"]
+
+
+# --- together with another way to attach ---
+
+
+def attached(app: AppCredential) -> requests.Session:
+    return attach(requests.Session(), app)
+
+
+def authorising(app: AppCredential) -> requests.Session:
+    session = requests.Session()
+    session.auth = WeComAuth(app)
+    return session
+
+
+def installed(app: AppCredential) -> requests.Session:
+    return requests.Session()
+
+
+@pytest.mark.parametrize("make", [attached, authorising, installed])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_with_another_way_inside_one_of_them_calls_again(
+    make: Callable[[AppCredential], requests.Session],
+    asynchronous: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with platform(mode="rotate") as (fake, app), install(credentials=[app]) as installation:
+        if make is not installed:
+            installation.uninstall()
+        session = make(app)
+
+        def call(access_token: str) -> Any:
+            url = f"{app.base_url}/cgi-bin/user/get?userid=a"
+            return session.get(url, params={"access_token": access_token}).json()
+
+        @with_access_token(app)
+        async def later(access_token: str = "") -> Any:
+            return await asyncio.to_thread(call, access_token)
+
+        @with_access_token(app)
+        def now(access_token: str = "") -> Any:
+            return call(access_token)
+
+        def made() -> list[str]:
+            fake.reset_journal()
+            code = (asyncio.run(later()) if asynchronous else now())["errcode"]
+            return [f"{each.path} {each.errcode}" for each in fake.journal] + [f"in all {code}"]
+
+        assert made() == ["gettoken 0", "user/get 0", "in all 0"]
+        fake.revoke()
+        assert made() == ["user/get 40014", "gettoken 0", "user/get 0", "in all 0"]
+        with fake.fail("reject"):
+            rejected = made()
+        assert [each.split()[0] for each in rejected].count("user/get") == 2
+        assert rejected[-1] == "in all 40014"
+        assert "access_token of its own" not in caplog.text
+
+
+def test_another_apps_call_inside_is_no_reason_to_give_up() -> None:
+    with platform(mode="rotate") as (fake, app):
+        other = AppCredential("ww0002", "another", base_url=app.base_url)
+        session, url = attach(requests.Session(), other), f"{app.base_url}/cgi-bin/user/get"
+
+        @with_access_token(app)
+        def call(access_token: str = "") -> Any:
+            session.get(url, params={"userid": "a"})
+            query = {"userid": "a", "access_token": access_token}
+            return requests.get(url, params=query).json()
+
+        assert call()["errcode"] == 0
+        fake.revoke()
+        assert call()["errcode"] == 0

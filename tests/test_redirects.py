@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, current_thread, main_thread
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -196,7 +199,52 @@ def test_the_hook_lets_go_of_a_redirect_that_was_followed() -> None:
         assert session.send(request).json()["errcode"] == 0
         (hook,) = request.hooks["response"]
         assert isinstance(hook, auth._Answered)
-        assert hook._redirect is None
+        assert not hook._redirects
+
+
+def test_one_request_sent_by_two_threads_is_redirected_in_both() -> None:
+    """The one has met its redirect and not yet followed it, while the other makes its whole way."""
+    met, over = Event(), Event()
+
+    def waits(response: requests.Response, **_: Any) -> None:
+        if response.is_redirect and current_thread() is not main_thread():
+            met.set()
+            assert over.wait(20)
+
+    with platform() as (fake, app), ThreadPoolExecutor(1) as pool:
+        taken = Taken(fake)
+        redirecting(fake, "/cgi-bin/take")
+        url, session = f"{app.base_url}/cgi-bin/go", requests.Session()
+        request = session.prepare_request(requests.Request("GET", url, auth=WeComAuth(app)))
+        request.register_hook("response", waits)
+        first = pool.submit(requests.Session().send, request)
+        assert met.wait(20)
+        assert session.send(request).json()["errcode"] == 0
+        over.set()
+        assert first.result(20).json()["errcode"] == 0
+        assert len(taken.bodies) == 2
+
+
+@all_ways(*SESSION_WAYS)
+def test_a_redirect_to_nowhere_is_not_followed(way: str) -> None:
+    with platform() as (fake, app):
+        fake.route("go", (302, {"Location": ""}, b"here"))
+        response = Client(way, app).post("go", data=b"once")
+        assert (response.status_code, response.content) == (302, b"here")
+        assert [call.path for call in fake.journal].count("go") == 1
+
+
+def test_who_is_redirected_to_another_apps_platform_is_not_that_app() -> None:
+    with platform() as (gateway, theirs), platform() as (fake, ours):
+        taken = Taken(fake)
+        redirecting(gateway, f"{ours.base_url}/cgi-bin/take", 307)
+        session = attach(requests.Session(), ours)
+        response = session.post(
+            f"{theirs.base_url}/cgi-bin/go", auth=WeComAuth(theirs), data=b"from another app"
+        )
+        assert response.json()["errcode"] == 41001
+        assert taken.bodies == []
+        assert fake.gettoken_calls == 0
 
 
 def test_another_prefix_of_the_same_host_is_another_host(elsewhere: Elsewhere) -> None:

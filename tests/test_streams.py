@@ -84,6 +84,7 @@ READERS: dict[str, Callable[[requests.Response], Any]] = {
     "raw.read, encoded": lambda r: r.raw.read(decode_content=False),
     "raw.read, decoded": lambda r: r.raw.read(decode_content=True),
     "raw.read by pieces": lambda r: list(iter(lambda: r.raw.read(1000), b"")),
+    "raw.read1": lambda r: b"".join(iter(lambda: r.raw.read1(1000), b"")),
     "raw.stream": lambda r: b"".join(r.raw.stream(1000, decode_content=True)),
     "raw.stream, encoded": lambda r: b"".join(r.raw.stream(1000, decode_content=False)),
     "raw.readinto": into,
@@ -123,6 +124,14 @@ def test_a_stream_by_every_way(way: str, read: Callable[[requests.Response], Any
         assert read(ours) == read(plain)
         ours.close()
         assert ours.raw.closed
+
+
+def test_what_was_looked_into_holds_no_token_further_in() -> None:
+    with both("attach", (200, JSON, body_of(300))) as (_, ours):
+        looked_into = ours.raw._fp
+        assert isinstance(looked_into, answers._GivenBack)
+        assert looked_into._raw.url == ""
+        assert "access_token" not in ours.raw.url
 
 
 def test_control_without_giving_back_the_start_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

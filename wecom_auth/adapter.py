@@ -60,7 +60,7 @@ class WeComAdapter(BaseAdapter):
         name, url = credential.parameter, request.url or ""
         if args:
             options = by_name(args, options)
-        if name in url and is_authorised(request):
+        if is_authorised(request):
             return send_clean(inner, visible_request(request, name), options, request)
         if not credential.covers(url):
             return inner.send(request, **options)
@@ -81,8 +81,7 @@ class WeComAdapter(BaseAdapter):
 
     def _without_token(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         url, brought = query.take(request.url or "", self.source.credential.parameter)
-        if any(brought):
-            self.source.warn_of_foreign_token()
+        self.source.warn_of_foreign_token(brought)
         return twin(request, url) if brought else request
 
     def close(self) -> None:

@@ -156,7 +156,8 @@ def peek(response: requests.Response) -> bytes | None:
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
         return None
-    given_back = _GivenBack(raw)
+    given_back, url = _GivenBack(raw), raw.url
+    raw.url = ""  # it may hold a token, and nobody looks for it there
     response.raw = urllib3.HTTPResponse(
         body=cast(Any, given_back),
         headers=raw.headers,
@@ -167,7 +168,7 @@ def peek(response: requests.Response) -> bytes | None:
         decode_content=raw.decode_content,
         original_response=getattr(raw, "_original_response", None),
         retries=raw.retries,
-        request_url=raw.url,
+        request_url=url,
         enforce_content_length=False,
     )
     if len(given_back.head) > LIMIT or given_back.error is not None:
@@ -214,6 +215,13 @@ class _GivenBack:
                 return given
             raise self.error
         return given + self._rest(None if amount is None else amount - len(given))
+
+    def read1(self, amount: int | None = None) -> bytes:
+        if given := self._unread.read(amount):
+            return given
+        if self.error is not None:
+            raise self.error
+        return self._raw.read1(amount, decode_content=False)
 
     def _rest(self, amount: int | None) -> bytes:
         return self._raw.read(amount, decode_content=False)

@@ -1,6 +1,7 @@
 """The auth class: one call, or a session's `auth`."""
 
 from functools import partial
+from threading import get_ident
 from typing import Any
 from urllib.parse import urljoin
 
@@ -41,8 +42,8 @@ class WeComAuth(AuthBase):
         if not credential.covers(url):
             return request
         without, foreign = query.take(url, credential.parameter)
-        if any(foreign):
-            self.source.warn_of_foreign_token()
+        if foreign:
+            self.source.warn_of_foreign_token(foreign)
         token = self.source.ready() or self.source.get()
         request.url = query.append(without, credential.parameter, token._escaped)
         answered = _Answered(self.source, without, hash(request.url))
@@ -88,12 +89,12 @@ class _Answered:
         authorised: the hash of the URL with it.
     """
 
-    __slots__ = ("_authorised", "_redirect", "_source", "_without")
+    __slots__ = ("_authorised", "_redirects", "_source", "_without")
 
     def __init__(self, source: TokenSource, without: str, authorised: int) -> None:
         self._source = source
         self._without, self._authorised = without, authorised
-        self._redirect: requests.Response | None = None
+        self._redirects: dict[int, requests.Response] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is pickled with its request, hooks and all: the secret stays here.
@@ -104,6 +105,8 @@ class _Answered:
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
         request, credential = response.request, self._source.credential
+        if request is None:  # an adapter of the user's own, which answers by itself
+            return response
         url = request.url or ""
         if hash(url) == self._authorised:
             without, ours = self._without, True
@@ -117,9 +120,9 @@ class _Answered:
             if rejection(response, credential.rejections, stream=stream) is not None:
                 response = self._replay(response, request, visible, options)
         hide_token(response, visible, credential.parameter)
-        if self._redirect is not None:  # it has been followed to here
-            clean_location(self._redirect, credential.parameter, ())
-            self._redirect = None
+        followed = self._redirects.pop(get_ident(), None) if self._redirects else None
+        if followed is not None:  # to here
+            clean_location(followed, credential.parameter, ())
         if response.status_code != 200 and response.is_redirect:
             self._authorise_redirect(response, url)
         return response
@@ -142,13 +145,17 @@ class _Answered:
         return replay(self._source, response, request, sent, send, stream=stream, timeout=limit)
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:
-        """A redirect within the platform gets a token: requests takes the next URL from here."""
-        target = urljoin(url, response.headers["Location"])
+        """A redirect within the platform gets a token: requests takes the next URL from here.
+
+        It is followed by the thread that met it; another may be sending the same request.
+        """
+        location = response.headers["Location"]
+        target = urljoin(url, location)
         credential = self._source.credential
-        if credential.covers(target):
+        if location and credential.covers(target):  # an empty one is not followed
             token = self._source.get().value
             response.headers["Location"] = query.put(target, credential.parameter, token)
-            self._redirect = response
+            self._redirects[get_ident()] = response
 
 
 def _as_it_is(response: requests.Response, **options: Any) -> requests.Response:

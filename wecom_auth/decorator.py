@@ -9,7 +9,7 @@ from .arguments import positions, put_back
 from .checks import kind
 from .credentials import Credential
 from .outcomes import rejects
-from .replay import heal, heal_async
+from .replay import heal, heal_async, resent
 from .source import TokenSource, as_source
 
 P = ParamSpec("P")
@@ -82,8 +82,13 @@ def _calling(
         def again(value: str) -> _Outcome | None:
             return attempt(value) if put_back(stood) else None
 
-        outcome = attempt(token)
-        if retry and outcome.rejects(source):
+        inside: set[Credential] = set()
+        mark = resent.set(inside)
+        try:
+            outcome = attempt(token)
+        finally:
+            resent.reset(mark)
+        if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
                 source.invalidate(token)
             else:
@@ -113,8 +118,13 @@ def _awaiting(
         async def again(value: str) -> _Outcome | None:
             return await attempt(value) if put_back(stood) else None
 
-        outcome = await attempt(token)
-        if retry and outcome.rejects(source):
+        inside: set[Credential] = set()
+        mark = resent.set(inside)
+        try:
+            outcome = await attempt(token)
+        finally:
+            resent.reset(mark)
+        if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
                 from asyncio import to_thread
 

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 
@@ -148,8 +148,9 @@ def clean_location(response: requests.Response, name: str, tokens: Iterable[str]
 def clean_error(
     error: requests.RequestException, visible: requests.PreparedRequest, *secrets: str
 ) -> requests.RequestException:
-    """A new exception of the same type, without token, cause or context.
+    """A new exception of the same type, without token, cause, context or response.
 
+    What it says of itself in plain attributes, its own `str` may want; the rest may hold anything.
     Raise it *outside* the `except` block that caught the old one: inside, Python would keep
     the old one as `__context__`, text and URL and all.
     """
@@ -157,5 +158,14 @@ def clean_error(
     text = redact(str(error), *secrets)
     clean = kind.__new__(kind, text)
     clean.args = (text,)
+    for name, value in vars(error).items():
+        if isinstance(value, str | int | float | None):
+            setattr(clean, name, redact(value, *secrets) if isinstance(value, str) else value)
     clean.request, clean.response = visible, None
     return clean
+
+
+def hidden(request: requests.PreparedRequest, visible: requests.PreparedRequest) -> list[str]:
+    """What the query of the one holds and that of the other does not: the token."""
+    sent, shown = ((each.url or "").partition("?")[2].split("&") for each in (request, visible))
+    return [unquote(piece.partition("=")[2]) for piece in sent if piece not in shown]

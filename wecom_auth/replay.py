@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from datetime import timedelta
 from email.message import Message
 from functools import partial
@@ -16,8 +17,9 @@ from urllib3 import Timeout
 
 from . import query
 from .answers import rejection
+from .credentials import Credential
 from .exchange import Send
-from .redaction import clean_error, twin
+from .redaction import clean_error, hidden, twin
 from .source import TokenSource
 from .state import log
 
@@ -26,6 +28,12 @@ RESENDS = 1
 
 SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
 """What requests hands to an adapter's `send`, in its order."""
+
+resent: ContextVar[set[Credential]] = ContextVar("wecom_auth_resent")
+"""Whose calls were made again inside a decorated function, which is then not called again."""
+
+_WHOLE = bytes | str | bytearray | memoryview
+"""Bodies that stay as they are however often they are sent."""
 
 R = TypeVar("R")
 
@@ -51,8 +59,14 @@ def by_name(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
     """The options of a `send` that was given some of them by position.
 
     They are handed on by name, as requests does it: not every adapter takes them in its order.
+
+    Raises:
+        TypeError: there are too many, or one comes twice.
     """
-    return {**dict(zip(SEND_OPTIONS, args, strict=False)), **options}
+    named = dict(zip(SEND_OPTIONS, args, strict=False))
+    if len(args) > len(SEND_OPTIONS) or named.keys() & options.keys():
+        raise TypeError(f"send() takes the request and {', '.join(SEND_OPTIONS)}, each once")
+    return named | options
 
 
 def send_clean(
@@ -65,7 +79,7 @@ def send_clean(
     try:
         return adapter.send(request, **options)
     except requests.RequestException as error:
-        failure = clean_error(error, visible)
+        failure = clean_error(error, visible, *hidden(request, visible))
     raise failure  # out here, where the error with the token in its URL is no context
 
 
@@ -165,6 +179,7 @@ def heal(
         return True
 
     _resending(again)
+    resent.get(set()).add(source.credential)
     return answer
 
 
@@ -193,6 +208,7 @@ async def heal_async(
         return True
 
     await tenacity.AsyncRetrying(**_rules())(again)
+    resent.get(set()).add(source.credential)
     return answer
 
 
@@ -202,14 +218,14 @@ def _replayable(request: requests.PreparedRequest) -> bool:
     requests notes where an open file stands when it prepares the request. Where it could not
     (a generator, a pipe, a MultipartEncoder), a second send would arrive empty.
     """
-    if request.body is None or isinstance(request.body, bytes | str):
+    if request.body is None or isinstance(request.body, _WHOLE):
         return True
     return isinstance(getattr(request, "_body_position", None), int)
 
 
 def _rewind(request: requests.PreparedRequest) -> bool:
     """Put the body back to where it stood; False where that fails, as with a closed file."""
-    if request.body is None or isinstance(request.body, bytes | str):
+    if request.body is None or isinstance(request.body, _WHOLE):
         return True
     try:
         rewind_body(request)

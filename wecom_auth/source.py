@@ -1,5 +1,6 @@
 """TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 import requests
@@ -183,11 +184,18 @@ class TokenSource:
     def _warn_of(self, error: WeComError) -> None:
         self._state.warn("resend", f"a rejected token could not be replaced: {error}")
 
-    def warn_of_foreign_token(self) -> None:
-        """Say once that a call brought a token of its own, which this source's replaced."""
-        self._state.warn(
-            "foreign", "a call brought an access_token of its own; it is replaced: remove it"
-        )
+    def warn_of_foreign_token(self, brought: Iterable[str]) -> None:
+        """Say once that a call brought a token of its own, which this source's replaced.
+
+        Args:
+            brought: what the call had in its query; an empty one, or this source's token, as under
+                the decorator, is no news.
+        """
+        held = self.peek()
+        if any(value and (held is None or value != held.value) for value in brought):
+            self._state.warn(
+                "foreign", "a call brought an access_token of its own; it is replaced: remove it"
+            )
 
     def keeps_for(self, other: "TokenSource") -> bool:
         """Whether the other's wishes for a store, if it has any, are met by this one's."""
