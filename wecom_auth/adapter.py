@@ -67,7 +67,7 @@ class WeComAdapter(BaseAdapter):
         may_bring_one = name in url or "%" in url  # %61ccess_token
         visible = self._without_token(request) if may_bring_one else request
         token = source.ready() or source.get(**by_way_of(inner, options))
-        outgoing = twin(request, query.append(visible.url or "", name, token._escaped))
+        outgoing = twin(request, query.append(visible.url or "", name, token.escaped))
         response = send_clean(inner, visible, options, outgoing)
         stream = bool(options.get("stream"))
         if rejection(response, credential.rejections, stream=stream) is not None:

@@ -44,7 +44,7 @@ class WeComAuth(AuthBase):
         if any(foreign):
             self.source.warn_of_foreign_token()
         token = self.source.ready() or self.source.get()
-        request.url = query.append(without, credential.parameter, token._escaped)
+        request.url = query.append(without, credential.parameter, token.escaped)
         answered = _Answered(self.source, without, hash(request.url))
         request.hooks["response"] = [*_others(request), answered]
         return request

@@ -170,12 +170,11 @@ def _adopt(state: State) -> tuple[str | None, Token | None]:
     """What the store holds, and the token in it if that is better than ours."""
     if not state.shelf:
         return None, None
-    now, wall = state.memory.monotonic(), state.memory.wall()
+    now, wall = state.now()
     seen, token = state.shelf.read(now, wall)
     if token is not None and token.value not in state.rejected:
         ours = state.current()
-        newer = ours is None or (token.value != ours.value and token.age(now, wall) < token._soft)
-        if newer:
+        if ours is None or (token.value != ours.value and token.is_fresh(now, wall)):
             return seen, token
     if (failure := state.shelf.failure(wall)) is not None:
         raise failure
@@ -185,7 +184,7 @@ def _adopt(state: State) -> tuple[str | None, Token | None]:
 def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Token:
     for _ in range(2):
         rejections = state.rejections
-        now, wall = state.memory.monotonic(), state.memory.wall()
+        now, wall = state.now()
         grant = _try(state, flight, send)
         state.spend()
         if not state.rejected_since(grant.value, rejections) or not state.may_fetch():

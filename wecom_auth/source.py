@@ -93,15 +93,14 @@ class TokenSource:
         state = self._state
         memory = state.memory
         token = memory.load(state.key)
-        if token is None:
+        if token is None or not token.is_fresh(memory.monotonic(), memory.wall()):
             return None
-        age = token.age(memory.monotonic(), memory.wall())
-        return token if age < token._soft else None
+        return token
 
     def _ageing(self, send: Send) -> Token | None:
         """The token past its soft deadline, refreshed behind, or one that has come since."""
         token = self._state.current()
-        if token is not None and self._state.age(token) >= token._soft:
+        if token is not None and not token.is_fresh(*self._state.now()):
             flights.refresh_behind(self._state, send)
         return token
 
@@ -116,7 +115,7 @@ class TokenSource:
             >>> source.remaining(source.get())  # doctest: +SKIP
             7140.0
         """
-        return max(0.0, token._hard - self._state.age(token))
+        return token.remaining(*self._state.now())
 
     def refresh(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
         """A newer token than the one held, fetched now or just now by a neighbour.

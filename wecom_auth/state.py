@@ -89,13 +89,13 @@ class State:
         token = self.memory.load(self.key)
         return None if token is None or self.is_over(token) else token
 
-    def age(self, token: Token) -> float:
-        """Seconds since this token was issued, on the memory's clocks."""
-        return token.age(self.memory.monotonic(), self.memory.wall())
+    def now(self) -> tuple[float, float]:
+        """The time on the memory's two clocks, monotonic and wall, as a `Token` takes it."""
+        return self.memory.monotonic(), self.memory.wall()
 
     def is_over(self, token: Token) -> bool:
         """Whether the token has passed its hard deadline."""
-        return self.age(token) >= token._hard
+        return token.is_over(*self.now())
 
     def publish(self, flight: Flight, token: Token) -> Token:
         """Make this the token, unless the flight that brought it has been given up meanwhile."""
@@ -104,7 +104,7 @@ class State:
             if self.flight is not flight:
                 return previous or token
             if previous is not None and previous.value == token.value:
-                self.put_off(1.0 if token is self.last else (token._hard - token._soft) / 4)
+                self.put_off(1.0 if token is self.last else token.leeway / 4)
                 self.told -= {"refresh"}
                 return previous
             self.memory.save(self.key, token)

@@ -22,7 +22,7 @@ class InlineSource(TokenSource):
         token = state.current()
         if token is None:
             return flights.join(state, limit, send)
-        if state.age(token) >= token._soft:
+        if not token.is_fresh(*state.now()):
             flights.refresh_in_front(state, token, limit, send)
             return state.current() or token
         return token
