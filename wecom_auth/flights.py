@@ -13,8 +13,9 @@ from weakref import WeakSet
 
 from .errors import RATE_LIMITED, CredentialError, TokenTimeout, TokenUnavailable, WeComError
 from .exchange import Grant, Send
+from .logs import log
 from .redaction import redact
-from .state import LIMIT, Flight, State, log
+from .state import LIMIT, Flight, State
 from .tokens import Token, issue
 
 GRACE = 1.0

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import requests
 from cachetools import LRUCache
 
-from . import flights
+from . import flights, logs
 from .credentials import Credential
 from .sharing import Shelf
 from .state import LIMIT, State
@@ -97,6 +97,7 @@ def reset(timeout: float = LIMIT + flights.GRACE) -> None:
     for state in states:
         state.forget()
     memory.process_wide.clear()
+    logs.forget()
     for forget in _forgetters:
         forget()
 

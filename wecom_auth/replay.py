@@ -17,9 +17,9 @@ from urllib3 import Timeout
 from . import query
 from .answers import rejection
 from .exchange import Send
+from .logs import log
 from .redaction import clean_error, twin
 from .source import TokenSource
-from .state import log
 
 RESENDS = 1
 """A fresh token that is rejected too says that none will do: wrong app, wrong endpoint."""

@@ -1,7 +1,6 @@
 """What the process knows of one credential: its token, what was rejected, what failed."""
 
 import copy
-import logging
 import random
 import time
 from concurrent.futures import Future
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from .budget import Budget
 from .credentials import Credential
 from .errors import WeComError
+from .logs import log
 from .sharing import Shelf
 from .stores.memory import MemoryStore
 from .tokens import Token
@@ -23,8 +23,6 @@ FAILURE_LIFE = 60.0
 
 _REMEMBERED_REJECTIONS = 8
 _LONGEST_PUT_OFF = 900.0
-
-log = logging.getLogger("wecom_auth")
 
 
 class Statistics(NamedTuple):

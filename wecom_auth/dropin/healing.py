@@ -13,8 +13,8 @@ from ..answers import rejection
 from ..auth import is_authorised
 from ..credentials import AppCredential
 from ..errors import REJECTED, WeComError
+from ..logs import log
 from ..replay import by_name, call_limit
-from ..state import log
 from . import gettoken
 from .handed import handed
 from .inline import InlineSource

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ..credentials import Credential
 from ..endpoints import PLATFORM, carries_token
-from ..state import log
+from ..logs import warn_once
 from ..stores import TokenStore, guard, open_store, store_of_environment
 from ..stores.memory import MemoryStore
 from .handed import Entry, handed
@@ -89,13 +89,13 @@ class Owners:
         if len(given) == len(every) == 1:
             return given.pop()
         if given:
-            _say_once(
+            warn_once(
                 "a rejected access_token was not handed out here, and of several apps it cannot"
                 " be told whose it is: give the processes that fetch and use it one store, or"
                 " keep one app per process"
             )
         else:
-            _say_once(
+            warn_once(
                 "a rejected access_token was not handed out here, so it is not replaced: name"
                 " its app with install(credentials=[AppCredential(...)]), or with WECOM_CORPID"
                 " and WECOM_CORPSECRET under `wecom-auth run`"
@@ -107,8 +107,3 @@ def _open(store: object) -> TokenStore | MemoryStore | None:
     if isinstance(store, MemoryStore):
         return store
     return store_of_environment() if store is None else open_store(store)
-
-
-def _say_once(text: str) -> None:
-    if handed.is_news(text):
-        log.warning("%s", text)

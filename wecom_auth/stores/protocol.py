@@ -1,6 +1,5 @@
 """What a shared store is: three methods over short texts."""
 
-import logging
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -11,8 +10,6 @@ Longer than the 10 seconds one fetch may take in all, so a slow holder is not ro
 """
 
 METHODS = ("load", "compare_and_set", "lock")
-
-log = logging.getLogger("wecom_auth")
 
 
 @runtime_checkable
@@ -78,13 +75,3 @@ class StoreError(OSError):
         Traceback (most recent call last):
         StoreError: others may write to /tmp: chmod 700 /tmp, or name a directory of your own
     """
-
-
-_said: dict[str, object] = {}
-
-
-def warn_once(text: str) -> None:
-    """Log a WARNING, the first time it is said in this process."""
-    mine = object()
-    if _said.setdefault(text, mine) is mine:
-        log.warning("%s", text)
