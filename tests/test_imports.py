@@ -18,7 +18,7 @@ EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "
 ROOMS = [
     {"query", "errors", "logs"},
     {"redaction"},
-    {"answers"},
+    {"answers", "sending"},
     {"endpoints", "environment", "exchange"},
     {"credentials", "tokens"},
     {"stores"},

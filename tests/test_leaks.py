@@ -39,7 +39,7 @@ from wecom_auth import (
     mask_urllib3_logs,
     raise_for_errcode,
     redaction,
-    replay,
+    sending,
     with_access_token,
 )
 from wecom_auth import adapter as adapter_module
@@ -787,7 +787,7 @@ def test_control_without_masking_the_logs_show_it(world: World) -> None:
 def test_control_without_the_clean_error_it_shows(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "clean_error", lambda error, *rest: error)
+    monkeypatch.setattr(sending, "clean_error", lambda error, *rest: error)
     observe(world, by_attach, connection_refused, warm=True)
     assert any(leak.startswith("ConnectionError.args") for leak in world.hunt.leaks())
 

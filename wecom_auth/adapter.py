@@ -13,7 +13,8 @@ from .auth import is_authorised
 from .credentials import Credential
 from .endpoints import mounts
 from .redaction import hide_token, twin, visible_request
-from .replay import by_name, by_way_of, replay, send_clean
+from .replay import replay
+from .sending import by_name, by_way_of, send_clean
 from .source import TokenSource, as_source
 
 

@@ -11,7 +11,8 @@ from . import query
 from .answers import rejection
 from .credentials import Credential
 from .redaction import clean_location, hide_token, twin
-from .replay import SEND_OPTIONS, call_limit, replay, send_clean
+from .replay import replay
+from .sending import SEND_OPTIONS, call_limit, send_clean
 from .source import TokenSource, as_source
 
 

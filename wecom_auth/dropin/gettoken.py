@@ -15,7 +15,7 @@ from ..answers import parse, peek
 from ..credentials import AppCredential
 from ..errors import WeComError
 from ..redaction import redact
-from ..replay import call_limit
+from ..sending import call_limit
 from ..state import LIMIT
 from ..tokens import Token
 from .inline import InlineSource

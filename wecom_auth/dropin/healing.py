@@ -14,7 +14,7 @@ from ..auth import is_authorised
 from ..credentials import AppCredential
 from ..errors import REJECTED, WeComError
 from ..logs import log
-from ..replay import by_name, call_limit
+from ..sending import by_name, call_limit
 from . import gettoken
 from .handed import handed
 from .inline import InlineSource

@@ -11,7 +11,8 @@ from ..answers import rejection
 from ..errors import WeComError
 from ..logs import log
 from ..redaction import hide_token, twin
-from ..replay import call_limit, replay, send_clean, send_exchange
+from ..replay import replay
+from ..sending import call_limit, send_clean, send_exchange
 from .handed import Entry, handed
 from .inline import InlineSource
 
