@@ -251,7 +251,7 @@ def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_overdue_leader_is_taken_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "LIMIT", 0.1)
+    monkeypatch.setattr(flights, "TIME_LIMIT", 0.1)
     monkeypatch.setattr(flights, "GRACE", 0.1)
     loop_asked: list[int] = []
 

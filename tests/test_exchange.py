@@ -229,7 +229,7 @@ def test_a_ca_bundle_that_is_not_there(wecom_server: Server, monkeypatch: pytest
 def test_the_total_limit_holds_without_a_timeout_of_the_callers(
     wecom_server: Server, source: TokenSource, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(source_module, "LIMIT", 0.3)
+    monkeypatch.setattr(source_module, "TIME_LIMIT", 0.3)
     wecom_server.fake.fail("hang", path="gettoken")
     caught_by(requests.Timeout, source)
 

@@ -16,7 +16,7 @@ ROOT = Path(wecom_auth.__file__).parent
 EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
 
 ROOMS = [
-    {"query", "errors", "logs"},
+    {"query", "errors", "logs", "peeking"},
     {"redaction"},
     {"answers", "sending"},
     {"endpoints", "environment", "exchange"},

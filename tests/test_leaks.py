@@ -192,7 +192,7 @@ def connection_refused(world: World) -> Iterator[None]:
 def read_timeout(world: World) -> Iterator[None]:
     world.options["timeout"] = 0.2
     with world.fake.fail("hang"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source_module, "LIMIT", 0.5)  # not every way hands the call's timeout on
+        patch.setattr(source_module, "TIME_LIMIT", 0.5)  # not every way hands the call's timeout on
         yield
 
 

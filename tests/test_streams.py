@@ -18,7 +18,7 @@ from requests.adapters import BaseAdapter
 from ways import SESSION_WAYS, Client, all_ways, head, platform, raw_server, warm
 
 from wecom_auth import ExternalToken, WeComAuth, answers, attach
-from wecom_auth.answers import LIMIT
+from wecom_auth.peeking import BODY_LIMIT
 
 JSON = {"Content-Type": "application/json"}
 
@@ -32,8 +32,8 @@ def body_of(size: int) -> bytes:
 SIZES = {
     "empty": 0,
     "small": 200,
-    "to the limit": LIMIT,
-    "one over": LIMIT + 1,
+    "to the limit": BODY_LIMIT,
+    "one over": BODY_LIMIT + 1,
     "large": 100_000,
 }
 CODINGS: dict[str, tuple[dict[str, str], Callable[[bytes], bytes]]] = {
@@ -127,7 +127,7 @@ def test_a_stream_by_every_way(way: str, read: Callable[[requests.Response], Any
 
 def test_control_without_giving_back_the_start_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def greedy(response: requests.Response) -> bytes:
-        return bytes(response.raw.read(LIMIT + 1, decode_content=False))
+        return bytes(response.raw.read(BODY_LIMIT + 1, decode_content=False))
 
     monkeypatch.setattr(answers, "peek", greedy)
     with both("attach", (200, JSON, body_of(300))) as (plain, ours):
@@ -277,7 +277,7 @@ def test_what_came_before_the_break_is_given_back() -> None:
 
     with raw_server(BROKEN["far less than promised"]) as url:
         plain = before(requests.get(f"{url}/cgi-bin/odd", stream=True, timeout=20))
-        assert len(plain) > LIMIT
+        assert len(plain) > BODY_LIMIT
         assert before(by("attach", url)(stream=True)) == plain
 
 

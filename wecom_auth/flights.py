@@ -15,7 +15,7 @@ from .errors import RATE_LIMITED, CredentialError, TokenTimeout, TokenUnavailabl
 from .exchange import Grant, Send
 from .logs import log
 from .redaction import redact
-from .state import LIMIT, Flight, State
+from .state import TIME_LIMIT, Flight, State
 from .tokens import Token, issue
 
 GRACE = 1.0
@@ -51,7 +51,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
 
     deadline = time.monotonic() + limit
     while True:
-        flight, leads = board(state, LIMIT, force=False)
+        flight, leads = board(state, TIME_LIMIT, force=False)
         if isinstance(flight, Token):
             return flight
         if leads and not start_thread(lead, state, flight, send):
@@ -71,7 +71,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
 
 def refresh_behind(state: State, send: Send) -> None:
     """Fetch a new token in a daemon thread, unless that is under way or was put off."""
-    flight = _take_off(state, LIMIT)
+    flight = _take_off(state, TIME_LIMIT)
     if flight is not None and not start_thread(lead, state, flight, send):
         state.put_off(1.0)  # the old token serves on; past hard a caller fetches
         _land(state, flight, None)

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from . import flights, logs
 from .credentials import Credential
 from .sharing import Shelf
-from .state import LIMIT, State
+from .state import TIME_LIMIT, State
 from .stores import TokenStore, guard, memory, open_store, store_of_environment
 from .stores.memory import MemoryStore
 
@@ -77,7 +77,7 @@ def process_session() -> requests.Session:
         return _shared_session
 
 
-def reset(timeout: float = LIMIT + flights.GRACE) -> None:
+def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
     """Forget every token, failure and budget in this process: for tests, between two of them.
 
     Waits for refreshes behind that are under way, so that none reaches the network later.

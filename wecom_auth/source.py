@@ -12,7 +12,7 @@ from .errors import WeComError
 from .exchange import Send
 from .redaction import mask_unless_refused
 from .registry import process_session, state_of
-from .state import LIMIT, Statistics
+from .state import TIME_LIMIT, Statistics
 from .tokens import Token
 
 
@@ -232,12 +232,12 @@ def as_source(source: TokenSource | Credential, store: object = None) -> TokenSo
 
 def _limit(timeout: float | None) -> float:
     if timeout is None:
-        return LIMIT
+        return TIME_LIMIT
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be seconds or None, not {type(timeout).__name__}")
     if not timeout > 0:
         raise ValueError("timeout must be more than 0 seconds")
-    return float(min(timeout, LIMIT))
+    return float(min(timeout, TIME_LIMIT))
 
 
 def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:

@@ -15,7 +15,7 @@ from .sharing import Shelf
 from .stores.memory import MemoryStore
 from .tokens import Token
 
-LIMIT = 10.0
+TIME_LIMIT = 10.0
 """Seconds that getting a token may take in all, unless the caller says less."""
 
 FAILURE_LIFE = 60.0

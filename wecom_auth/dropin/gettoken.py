@@ -11,12 +11,13 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse, Timeout
 
-from ..answers import parse, peek
+from ..answers import parse
 from ..credentials import AppCredential
 from ..errors import WeComError
+from ..peeking import peek
 from ..redaction import redact
 from ..sending import call_limit
-from ..state import LIMIT
+from ..state import TIME_LIMIT
 from ..tokens import Token
 from .inline import InlineSource
 
@@ -93,7 +94,7 @@ class Exchange:
     def _timeout(self, limit: float) -> Any:
         given = self._options.get("timeout")
         seconds = call_limit(given)
-        its_own = not self.made and seconds is not None and seconds <= LIMIT
+        its_own = not self.made and seconds is not None and seconds <= TIME_LIMIT
         return given if its_own else Timeout(total=limit)
 
     def _clear(self) -> None:
