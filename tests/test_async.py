@@ -19,6 +19,7 @@ from wecom_auth import (
     Token,
     TokenSource,
     TokenUnavailable,
+    fetching,
     flights,
 )
 from wecom_auth.testing import FakeWeCom, Server
@@ -226,7 +227,7 @@ def test_a_token_that_has_come_meanwhile_is_taken():
 
 
 def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     fake, clock = FakeWeCom(), Clock()
     source = program(fake, clock)
 

@@ -31,6 +31,7 @@ from wecom_auth import (
     TokenSource,
     TokenUnavailable,
     WeComAuth,
+    fetching,
     flights,
 )
 from wecom_auth.budget import BURST
@@ -594,7 +595,7 @@ def test_control_without_knowing_the_leader_it_waits_for_itself(
 
 
 def test_an_owner_that_asks_itself_is_told_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     source: TokenSource = TokenSource(ExternalToken(lambda: source.get().value))
     with pytest.raises(TokenUnavailable, match=r"the get\(\) of an ExternalToken"):
         source.get()

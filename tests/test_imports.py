@@ -24,6 +24,7 @@ ROOMS = [
     {"stores"},
     {"sharing", "budget"},
     {"state"},
+    {"fetching"},
     {"flights"},
     {"registry"},
     {"source"},
