@@ -21,6 +21,7 @@ from wecom_auth import (
     TokenUnavailable,
     fetching,
     flights,
+    with_access_token,
 )
 from wecom_auth.testing import FakeWeCom, Server
 from wecom_auth.testing.holds import Hold
@@ -217,6 +218,26 @@ def test_where_no_thread_can_start_it_fetches_all_the_same(monkeypatch: pytest.M
     assert new is not None
     assert (old.value, new.value) != (new.value, old.value)
     assert new.value == fake.token(CORP, SECRET)
+
+
+@pytest.mark.parametrize("retry_is_possible", [True, False])
+def test_where_no_thread_can_start_a_rejected_coroutine_gives_what_was_said(
+    monkeypatch: pytest.MonkeyPatch, retry_is_possible: bool
+):
+    source = program(FakeWeCom(mode="rotate"), Clock())
+    dead = {"errcode": 42001}
+
+    @with_access_token(source)
+    async def call(lines: Any, access_token: str = "") -> Any:
+        return dead
+
+    async def main() -> Any:
+        with monkeypatch.context() as without:
+            no_threads(without)
+            return await call([] if retry_is_possible else iter([]))
+
+    assert asyncio.run(main()) is dead
+    assert source.peek() is None
 
 
 def test_a_token_that_has_come_meanwhile_is_taken():

@@ -114,9 +114,7 @@ def _awaiting(
         outcome = await attempt(token)
         if retry and outcome.rejects(source):
             if stood is None:
-                from asyncio import to_thread
-
-                await to_thread(source.invalidate, token)
+                await source.ainvalidate(token)
             else:
                 outcome = await heal_async(
                     source, token, outcome, again, lambda o: o.rejects(source)

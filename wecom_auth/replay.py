@@ -126,8 +126,6 @@ async def heal_async(
     is_rejected: Callable[[R], object],
 ) -> R:
     """The same for a coroutine function."""
-    import asyncio  # here, because it takes as long to import as the whole of this package
-
     import tenacity
 
     async def again() -> bool:
@@ -139,7 +137,7 @@ async def heal_async(
         rejected, answer = token.value, second
         if not is_rejected(answer):
             return False
-        await asyncio.to_thread(source.invalidate, rejected)
+        await source.ainvalidate(rejected)
         return True
 
     await tenacity.AsyncRetrying(**_rules())(again)

@@ -138,6 +138,15 @@ class TokenSource:
             raise TypeError("rejected must be a Token or the value of one, a non-empty str")
         self._state.invalidate(value)
 
+    async def ainvalidate(self, rejected: Token | str) -> None:
+        """`invalidate` for a coroutine: a store is spoken to in a thread."""
+        from asyncio import to_thread
+
+        try:
+            await to_thread(self.invalidate, rejected)
+        except RuntimeError:  # no thread can start
+            self.invalidate(rejected)
+
     def replace(
         self, rejected: Token | str, timeout: float | None = None, *, via: Send | None = None
     ) -> Token | None:
@@ -161,12 +170,7 @@ class TokenSource:
 
     async def areplace(self, rejected: Token | str) -> Token | None:
         """`replace` for a coroutine; whatever blocks runs in a thread."""
-        from asyncio import to_thread
-
-        try:
-            await to_thread(self.invalidate, rejected)
-        except RuntimeError:  # no thread can start
-            self.invalidate(rejected)
+        await self.ainvalidate(rejected)
         try:
             return self._other(rejected, await self.aget())
         except WeComError as error:
