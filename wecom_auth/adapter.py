@@ -1,6 +1,6 @@
 """The session adapter: it authorises what a session sends, around the adapter it has."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -141,22 +141,29 @@ def attach(
         raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
     source = as_source(source, store)
     ours = mounts(source.credential.base_url)
-    wrapped = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
-    for adapter in wrapped.values():
-        if isinstance(adapter, WeComAdapter) and adapter.source.credential != source.credential:
-            raise ValueError(
-                "this session carries another credential's tokens to"
-                f" {source.credential.base_url}: use one session for each credential, or"
-                " auth=WeComAuth(...) for each request"
-            )
-    found = _SessionAdapter(source, session.adapters)
-    for prefix in [*ours, *wrapped]:
-        inner = wrapped.get(prefix)
+    there = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
+    _refuse_another_credential(there.values(), source.credential)
+    by_default = _SessionAdapter(source, session.adapters)
+    for prefix in [*ours, *there]:
+        inner = there.get(prefix)
         if not isinstance(inner, WeComAdapter):
-            session.mount(prefix, found if inner is None else WeComAdapter(source, inner))
-    if not isinstance(session.get_adapter(f"{source.credential.base_url}/"), WeComAdapter):
+            session.mount(prefix, by_default if inner is None else WeComAdapter(source, inner))
+    _refuse_a_detour(session, source.credential)
+    return session
+
+
+def _refuse_another_credential(there: Iterable[BaseAdapter], credential: Credential) -> None:
+    for adapter in there:
+        if isinstance(adapter, WeComAdapter) and adapter.source.credential != credential:
+            raise ValueError(
+                f"this session carries another credential's tokens to {credential.base_url}: use"
+                " one session for each credential, or auth=WeComAuth(...) for each request"
+            )
+
+
+def _refuse_a_detour(session: requests.Session, credential: Credential) -> None:
+    if not isinstance(session.get_adapter(f"{credential.base_url}/"), WeComAdapter):
         raise ValueError(
             f"{type(session).__name__} has a get_adapter of its own that passes by what is mounted:"
             " set session.auth = WeComAuth(...) instead"
         )
-    return session

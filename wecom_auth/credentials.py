@@ -228,20 +228,9 @@ class ExternalToken(Credential):
 
     def obtain(self, send: Send, limit: float) -> Grant:
         """Ask `get`; see `Credential.obtain`."""
-        failure = None
-        try:
-            answer = self._get()
-        except errors.WeComError:
-            raise
-        except Exception as error:
-            text = redact(f"{type(error).__name__}: {error}")
-            failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
-        if failure is not None:
-            raise failure  # out here, where the owner's error is no context: it may show the token
-        value: Any = answer
-        life = None
-        if isinstance(answer, tuple) and len(answer) == 2:
-            value, life = answer
+        answer = self._ask()
+        pair = isinstance(answer, tuple) and len(answer) == 2
+        value, life = answer if pair else (answer, None)
         token = checks.token(value.decode("ascii", "replace") if type(value) is bytes else value)
         if not token:
             raise TokenUnavailable(
@@ -249,6 +238,16 @@ class ExternalToken(Credential):
                 " token and the seconds it lives, was expected: is its owner running?"
             )
         return Grant(token, seconds(life, EXTERNAL_LIFE))
+
+    def _ask(self) -> Any:
+        try:
+            return self._get()
+        except errors.WeComError:
+            raise
+        except Exception as error:
+            text = redact(f"{type(error).__name__}: {error}")
+            failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
+        raise failure  # out here, where the owner's error is no context: it may show the token
 
     def rejected(self, value: str) -> None:
         """Tell the owner."""
