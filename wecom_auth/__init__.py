@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .auth import WeComAuth
     from .credentials import AppCredential, Credential, ExternalToken
     from .decorator import with_access_token
-    from .dropin import install
+    from .dropin import Installation, install
     from .errors import APIError, CredentialError, TokenUnavailable, WeComError
-    from .redaction import mask_urllib3_logs
+    from .redaction import mask_urllib3_logs, redact
     from .source import TokenSource
     from .state import Statistics
     from .stores import FileStore, RedisStore, TokenStore
@@ -34,9 +34,9 @@ _export = exports(
         ".auth": ("WeComAuth",),
         ".credentials": ("AppCredential", "Credential", "ExternalToken"),
         ".decorator": ("with_access_token",),
-        ".dropin": ("install",),
+        ".dropin": ("Installation", "install"),
         ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
-        ".redaction": ("mask_urllib3_logs",),
+        ".redaction": ("mask_urllib3_logs", "redact"),
         ".source": ("TokenSource",),
         ".state": ("Statistics",),
         ".stores": ("FileStore", "RedisStore", "TokenStore"),
@@ -52,6 +52,7 @@ __all__ = [
     "CredentialError",
     "ExternalToken",
     "FileStore",
+    "Installation",
     "MemoryStore",
     "RedisStore",
     "Statistics",
@@ -66,6 +67,7 @@ __all__ = [
     "install",
     "mask_urllib3_logs",
     "raise_for_errcode",
+    "redact",
     "with_access_token",
 ]
 

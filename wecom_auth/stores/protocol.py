@@ -19,7 +19,7 @@ class TokenStore(Protocol):
     Keys are printable text of up to about 300 characters, values short JSON texts; neither is
     the store's business. Any method may raise anything when the store is away: the callers go
     through `Breaker`, which never does. A store of your own fits on a page, and
-    `wecom_auth.testing.conformance.StoreConformance` tests it.
+    `wecom_auth.testing.StoreConformance` tests it.
 
     Two handles over the same place should be equal and hash alike, so that they share one
     breaker and one state in the process.
