@@ -26,8 +26,8 @@ def fetch(state: State, flight: Flight, send: Send) -> Token:
     _, token = _adopt(state)
     if token is not None:
         return token
-    if not state.may_fetch():
-        return state.serve_last()
+    if state.last is not None and not state.may_fetch():
+        return state.last  # rejected or not: it is all there is
     with state.shelf.lock(flight.remaining * 0.8):
         seen, token = _adopt(state)
         return token or _exchange(state, flight, send, seen)

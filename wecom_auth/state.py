@@ -180,11 +180,6 @@ class State:
                 self.budget = self.budget or Budget()
                 self.budget.spend(self.memory.monotonic())
 
-    def serve_last(self) -> Token:
-        """The last token again, rejected or not: all there is while no fetch is allowed."""
-        assert self.last is not None
-        return self.last
-
     def remember(self, failure: WeComError) -> None:
         """Answer with this failure for a while, here and in the processes that share the store."""
         with self.memory.lock:

@@ -114,13 +114,12 @@ def answer(
     Raises:
         requests.RequestException: the network's own error, or what is remembered of one.
     """
-    failure = None
+    # `is None`, because an answer with status 400 or more is false.
     try:
         token = source.get(limit, via=exchange)
     except WeComError as error:
         failure = error
-    # An answer with status 400 or more is false.
-    if failure is None:
+    else:
         own = exchange.own_answer(token)
         return (_success(source, request, token) if own is None else own), token
     own = exchange.own_failure()
