@@ -11,7 +11,7 @@ import requests
 
 from . import checks, errors
 from .endpoints import PLATFORM, carries_token, parse_base_url
-from .environment import Environment, Setting, read_secret_file
+from .environment import CORPID, CORPSECRET, Environment, Setting, read_secret_file
 from .errors import TokenUnavailable
 from .exchange import Grant, Send, exchange, seconds
 from .redaction import redact
@@ -148,8 +148,8 @@ class AppCredential(Credential):
             AppCredential(corpid='ww01', base_url='https://qyapi.weixin.qq.com')
         """
         found = Environment(prefix, os.environ if environ is None else environ)
-        corpid = found.require("CORPID", "CORP_ID")
-        secret = found.require("CORPSECRET", "SECRET", "CORP_SECRET")
+        corpid = found.require(*CORPID)
+        secret = found.require(*CORPSECRET)
         base_url = found.read("BASE_URL") or Setting(PLATFORM, "BASE_URL")
         try:
             parse_base_url(base_url.value, found.flag("ALLOW_HTTP"))
