@@ -1,11 +1,11 @@
 """Reading one answer: its errcode, and whether it says that the token was rejected.
 
-An answer is read no further than it must be. The `Error-Code` header can say that the token is
-good, never alone that it is dead: of a stream it is the first look, of what is read anyway the
-last, as hardly a body holds the code at all. A file is never an error, whatever it contains; a
-body is looked at only while it is as small as a rejection is, in decoded bytes; and only the top
-level of the JSON counts, because `externalcontact/transfer_customer` answers errcode 0 around
-errcodes per item.
+An answer is read no further than it must be. The `Error-Code` header alone can clear a token,
+but never condemn it. Of a stream it is read first, because then the body need not be; of a body
+that requests reads anyway it is read last, because hardly any body contains the code at all. A file
+is never an error, whatever it contains; a body is looked at only if it is as small as a rejection,
+in decoded bytes; and only the top level of the JSON counts, because
+`externalcontact/transfer_customer` answers errcode 0 around errcodes per item.
 """
 
 import json
@@ -135,7 +135,7 @@ def _glance(response: requests.Response, codes: frozenset[int]) -> bytes | None:
 
 
 def _small_stream(response: requests.Response, told: bool = False) -> bytes | None:
-    """The body of a stream if it may be a rejection: JSON, or told by its header, and not long."""
+    """The body of a stream if it may be a rejection: JSON, or `told` by its header, and short."""
     headers = response.headers
     if response._content_consumed or _is_file(response):
         return None

@@ -80,8 +80,8 @@ class _Answered:
     """The response hook: replays what was rejected, and hides the token.
 
     It rides along on redirects, runs in whatever thread sends, and runs twice under requests-cache.
-    A token that it kept would be one more that the exception of a failed call shows, by way of its
-    request: of the URL with the token it keeps the hash.
+    It knows the authorised URL by its hash and keeps no token: the exception of a failed call holds
+    the request, and by way of its hooks whatever is kept here.
 
     Args:
         source: of the token.

@@ -98,9 +98,10 @@ def _read(response: requests.Response, deadline: float) -> bytes:
 
 
 def _as_it_arrives(raw: Any) -> int:
-    """The block size that waits for no byte: 1, or any where the stream can tell what is there.
+    """The block size with which no byte that is there waits for the next one.
 
-    Byte by byte takes a millisecond of CPU, under which every other thread's calls suffer.
+    1 byte, which costs a millisecond of CPU that every other thread's calls feel; or any, where the
+    stream can be made to give what has arrived.
     """
     if not (hasattr(raw, "read1") and hasattr(getattr(raw, "_fp", None), "read1")):
         return 1  # urllib3 before 2.1, or a body that somebody made up

@@ -103,9 +103,9 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
 
 
 def _before_fork() -> None:
-    """No other thread is inside a cache, and leaves it half changed to the child.
+    """Take every lock, so that the child inherits nothing that another thread has half changed.
 
-    One that does not leave within a second (a user's cache may hang) is not waited for.
+    A lock that is not free within a second (a user's cache may hang) is not waited for.
     """
     locks = [_registry_lock, *memory.locks()]
     _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=1)]

@@ -50,7 +50,7 @@ def replay(
     Args:
         source: replaces the token.
         answer: the first answer, which rejects its token.
-        request: which brought it, with the token in its URL.
+        request: the request that it answers, with the token in its URL.
         sent: that token.
         send: sends the request again.
         stream: whether the caller streams the body.
@@ -93,7 +93,7 @@ def heal(
     Args:
         source: replaces the token.
         rejected: the token that the platform has rejected.
-        answer: by which it did.
+        answer: the answer that says so.
         resend: makes the call again with this token; None where it cannot be made again.
         is_rejected: whether an answer rejects its token.
         timeout: seconds for getting the token.

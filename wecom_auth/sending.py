@@ -47,7 +47,7 @@ def send_exchange(
 def by_way_of(adapter: BaseAdapter, options: Mapping[str, Any]) -> dict[str, Any]:
     """What a source needs to fetch a token in the middle of a call: its time, and its way.
 
-    To be made where there is something to fetch: nearly every call finds its token.
+    Build it only where a fetch is needed: nearly every call finds its token.
     """
     limit = call_limit(options.get("timeout"))
     return {"timeout": limit, "via": partial(send_exchange, adapter, options)}

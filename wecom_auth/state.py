@@ -205,7 +205,7 @@ class State:
             log.warning("%s: %s", self.credential, message)
 
     def forget(self) -> None:
-        """Start anew, as a test wishes; a fetch under way no longer counts."""
+        """Start over, for tests; what a fetch under way brings no longer counts."""
         fresh = State(self.credential, self.memory, self.shelf, self.key)
         with self.memory.lock:
             self.memory.discard(self.key)

@@ -22,8 +22,8 @@ from ..tokens import Token
 from .inline import InlineSource
 
 SHORTEST_LIFE = 300
-"""Seconds that an answer states at least: clients count some off (`ex=expires_in - 200`), and a
-token that ends before is replaced under them."""
+"""The least `expires_in` that an answer states, in seconds: clients subtract a margin from it
+(`ex=expires_in - 200`). A token that ends sooner is replaced without their noticing."""
 
 _builder = HTTPAdapter()  # which sends nothing
 _PATH = re.compile(r"(https?://[^?#]*?)/+cgi-bin/+gettoken(?:[?#]|$)")
@@ -49,7 +49,7 @@ def credential_of(request: requests.PreparedRequest) -> AppCredential | None:
 
 
 class Exchange:
-    """Sends the caller's own gettoken where the source wishes for one; keeps what came of it.
+    """Sends the caller's own gettoken when the source needs one; keeps the answer or the error.
 
     Attributes:
         made: whether the platform was asked.

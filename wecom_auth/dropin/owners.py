@@ -11,7 +11,7 @@ from .handed import Entry, handed
 from .inline import InlineSource
 
 _SOURCES = 1024
-"""How many are kept: making one anew costs a tenth of a call, and there is one in every call."""
+"""How many sources are kept: making one costs a tenth of a call, and every call needs one."""
 
 
 class Owners:
@@ -67,13 +67,13 @@ class Owners:
             return None
         return self.source(credential), handed.hand_out(value, credential, self.shared)
 
-    def concern(self, url: str) -> bool:
+    def concerns(self, url: str) -> bool:
         """Whether this is a WeCom call that carries an app's token."""
         bases = {PLATFORM, *handed.bases, *(each.base_url for each in self.credentials)}
         return any(carries_token(url, base) for base in bases)
 
     def _knows(self, credential: Credential) -> bool:
-        """Not what was given to an installation that has ended."""
+        """Given here or learned: not one that only an installation which has ended was given."""
         return credential in self.credentials or handed.credential(credential.key) is not None
 
     def _of_shared(self, value: str) -> Credential | None:

@@ -14,7 +14,7 @@ fake.assert_delivered("text", times=2)
 
 One state, three fronts: `FakeWeCom.serve` (HTTP, nothing but the standard library),
 `FakeWeCom.mocked` (in process through `responses`, extra `[testing]`), and `wecom-auth fake`
-for tests in other languages.  The pytest fixtures are in `wecom_auth.testing.plugin`.
+for tests in other languages. The pytest fixtures are in `wecom_auth.testing.plugin`.
 
 Nothing is imported until it is asked for.
 """

@@ -26,7 +26,7 @@ class FakeWeCom(Witness):
     """A WeCom platform in memory: it issues tokens, ends them, and remembers what it was asked.
 
     Any corpid and secret is an app until `app()` declares some; then only those are.
-    The clock stands still until `advance()` moves it.  Safe to use from any number of threads.
+    The clock stands still until `advance()` moves it. Safe to use from any number of threads.
 
     Args:
         token_life: seconds that a token lives, and what `expires_in` says.
@@ -111,7 +111,7 @@ class FakeWeCom(Witness):
             return self._desk.end(EXPIRED_TOKEN, corpid, corpsecret)
 
     def revoke(self, corpid: str | None = None, corpsecret: str | None = None) -> int:
-        """Ends live tokens before their time: 40014 from now on.  Arguments as in `expire`."""
+        """Ends live tokens before their time: 40014 from now on. Arguments as in `expire`."""
         with self._changed:
             return self._desk.end(INVALID_TOKEN, corpid, corpsecret)
 
@@ -215,7 +215,7 @@ class FakeWeCom(Witness):
             path: `user/convert_to_openid`, `/cgi-bin/…` also; one outside of `/cgi-bin/` starts
                 with a slash.
             answer: a dict (sent as JSON, exactly), `(status, headers, body)`, or a function of
-                the `Request` that returns either.  `Content-Encoding: gzip` compresses the body,
+                the `Request` that returns either. `Content-Encoding: gzip` compresses the body,
                 `Transfer-Encoding: chunked` sends it so.
             check_token: refuse a call whose token is missing or dead, as the platform does.
 
@@ -253,8 +253,8 @@ class FakeWeCom(Witness):
     def mocked(self, base_url: str = HOST) -> Mocked:
         """Answers `requests` in this process: `with fake.mocked():` or `@fake.mocked()`.
 
-        Needs `pip install "wecom-auth[testing]"`.  Your own `responses` rules go on working
-        inside and around it, and win where both could answer.  It reads files and streams into
+        Needs `pip install "wecom-auth[testing]"`. Your own `responses` rules go on working
+        inside and around it, and win where both could answer. It reads files and streams into
         memory before anybody sends them: what happens to bodies is tested with `serve()`.
 
         Args:
