@@ -79,12 +79,12 @@ class TokenSource:
         Example:
             >>> source.get(timeout=3).value  # doctest: +SKIP
         """
-        limit, send = _limit(timeout), via or self._send
+        limit, send = time_limit(timeout), via or self._send
         return self.ready() or self._ageing(send) or flights.join(self._state, limit, send)
 
     async def aget(self, timeout: float | None = None) -> Token:
         """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
-        limit, send = _limit(timeout), self._send
+        limit, send = time_limit(timeout), self._send
         ready = self.ready() or self._ageing(send)
         return ready or await flights.join_async(self._state, limit, send)
 
@@ -122,7 +122,7 @@ class TokenSource:
 
         A platform may answer with the same token again. Arguments and errors as for `get`.
         """
-        return flights.join(self._state, _limit(timeout), via or self._send, force=True)
+        return flights.join(self._state, time_limit(timeout), via or self._send, force=True)
 
     def invalidate(self, rejected: Token | str) -> None:
         """Drop this token, here and in the store, if it is still the one that is held.
@@ -234,7 +234,12 @@ def as_source(source: TokenSource | Credential, store: object = None) -> TokenSo
     return source
 
 
-def _limit(timeout: float | None) -> float:
+def time_limit(timeout: float | None) -> float:
+    """The seconds that a caller's `timeout` allows for getting a token: 10 at most.
+
+    Raises:
+        TypeError, ValueError: it is no number of seconds above 0.
+    """
     if timeout is None:
         return TIME_LIMIT
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
