@@ -17,9 +17,9 @@ from typing import Any
 
 import requests
 
-from wecom_auth import AppCredential, attach, raise_for_errcode
-from wecom_auth.redaction import MASK, redact
+from wecom_auth import AppCredential, attach, raise_for_errcode, redact
 
+MASK = "***"
 SECRET_NAMES = ("token", "secret", "ticket", "permanent_code", "authorization", "cookie")
 
 

@@ -6,7 +6,7 @@
 Three methods make a store; for PostgreSQL, Memcached or Django's cache they look much the same.
 What they raise while the database is away harms no call. Test yours as this one is tested:
 
-    from wecom_auth.testing.conformance import StoreConformance
+    from wecom_auth.testing import StoreConformance
 
     class TestSqliteStore(StoreConformance):
         def make_store(self):

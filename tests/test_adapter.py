@@ -39,9 +39,9 @@ from wecom_auth import (
     WeComAuth,
     adapter,
     attach,
-    replay,
+    redaction,
 )
-from wecom_auth.replay import call_limit
+from wecom_auth.sending import call_limit
 from wecom_auth.testing import FakeWeCom
 
 
@@ -438,7 +438,7 @@ def test_control_an_error_raised_inside_the_except_block_keeps_the_old_one(
         try:
             return inner.send(request, **options)
         except requests.RequestException as error:
-            raise replay.clean_error(error, visible) from None
+            raise redaction.clean_error(error, visible) from None
 
     monkeypatch.setattr(adapter, "send_clean", inside)
     with troubled("attach") as (fake, client, inner):

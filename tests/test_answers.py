@@ -11,8 +11,8 @@ import pytest
 import requests
 from ways import CORP, SECRET, Client, all_ways, platform, warm
 
-from wecom_auth import APIError, WeComAuth, answers, attach, outcomes, raise_for_errcode
-from wecom_auth.answers import LIMIT
+from wecom_auth import APIError, WeComAuth, answers, attach, outcomes, peeking, raise_for_errcode
+from wecom_auth.peeking import BODY_LIMIT
 from wecom_auth.testing import FakeWeCom, Request
 
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
@@ -67,7 +67,7 @@ NO_REJECTIONS: dict[str, Case] = {
     "no token matter": (200, JSON, b'{"errcode":42007}'),
     "empty": (200, JSON, b""),
     "cut off": (200, JSON, DEAD[:-1]),
-    "long": (200, JSON, DEAD[:-1] + b" " * LIMIT + b"}"),
+    "long": (200, JSON, DEAD[:-1] + b" " * BODY_LIMIT + b"}"),
     "long, gzip": (200, ZIPPED, DEAD[:-1] + b" " * 9_000_000 + b"}"),
 }
 
@@ -130,7 +130,7 @@ def test_control_a_search_in_the_text_sees_rejections_everywhere(
 
 def test_the_length_says_that_it_is_no_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "peek", lambda response: pytest.fail("looked at"))
-    case = (200, JSON, DEAD + b" " * LIMIT)
+    case = (200, JSON, DEAD + b" " * BODY_LIMIT)
     assert asked("attach", case, stream=True)[1:] == (case[2], 1)
 
 
@@ -295,9 +295,9 @@ def test_the_hook_of_a_session_with_an_auth_and_with_attach() -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(b"[" + b"0," * 5_000_000 + b"0]")
-    assert len(bomb) > LIMIT
+    assert len(bomb) > BODY_LIMIT
     response = made((200, ZIPPED, bomb))
     assert raise_for_errcode(response) is response
-    assert answers._decode(bomb[:LIMIT], "gzip") is None
-    assert answers._decode(b"not gzip", "gzip") is None
-    assert answers._decode(b"plain", None) == b"plain"
+    assert peeking._decode(bomb[:BODY_LIMIT], "gzip") is None
+    assert peeking._decode(b"not gzip", "gzip") is None
+    assert peeking._decode(b"plain", None) == b"plain"

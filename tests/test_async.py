@@ -19,7 +19,9 @@ from wecom_auth import (
     Token,
     TokenSource,
     TokenUnavailable,
+    fetching,
     flights,
+    with_access_token,
 )
 from wecom_auth.testing import FakeWeCom, Server
 from wecom_auth.testing.holds import Hold
@@ -218,6 +220,26 @@ def test_where_no_thread_can_start_it_fetches_all_the_same(monkeypatch: pytest.M
     assert new.value == fake.token(CORP, SECRET)
 
 
+@pytest.mark.parametrize("retry_is_possible", [True, False])
+def test_where_no_thread_can_start_a_rejected_coroutine_gives_what_was_said(
+    monkeypatch: pytest.MonkeyPatch, retry_is_possible: bool
+):
+    source = program(FakeWeCom(mode="rotate"), Clock())
+    dead = {"errcode": 42001}
+
+    @with_access_token(source)
+    async def call(lines: Any, access_token: str = "") -> Any:
+        return dead
+
+    async def main() -> Any:
+        with monkeypatch.context() as without:
+            no_threads(without)
+            return await call([] if retry_is_possible else iter([]))
+
+    assert asyncio.run(main()) is dead
+    assert source.peek() is None
+
+
 def test_a_token_that_has_come_meanwhile_is_taken():
     source = program(FakeWeCom(), Clock())
     token = source.get()
@@ -226,7 +248,7 @@ def test_a_token_that_has_come_meanwhile_is_taken():
 
 
 def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     fake, clock = FakeWeCom(), Clock()
     source = program(fake, clock)
 
@@ -251,7 +273,7 @@ def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_overdue_leader_is_taken_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "LIMIT", 0.1)
+    monkeypatch.setattr(flights, "TIME_LIMIT", 0.1)
     monkeypatch.setattr(flights, "GRACE", 0.1)
     loop_asked: list[int] = []
 

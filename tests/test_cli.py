@@ -97,7 +97,7 @@ def test_a_refusal_comes_with_advice_and_the_help_page(fake, monkeypatch, capsys
 
 @pytest.mark.parametrize("trouble", ["drop", "hang"])
 def test_a_platform_that_is_not_reached(fake, monkeypatch, capsys, trouble):
-    monkeypatch.setattr("wecom_auth.source.LIMIT", 0.5)
+    monkeypatch.setattr("wecom_auth.source.TIME_LIMIT", 0.5)
     with fake.fail(trouble):
         assert "WECOM_BASE_URL, HTTP_PROXY and HTTPS_PROXY" in failure(capsys, 1)
 

@@ -254,7 +254,7 @@ def test_what_the_owner_may_answer(answer: Any, value: str, life: float):
     "bad", [None, "", "  ", 7, (), ("a", 1, 2), ["token"], {"t": 1}, b"", "\ud800"]
 )
 def test_what_is_no_token_is_a_clear_error(bad: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wecom_auth.flights.TRIES", 1)
+    monkeypatch.setattr("wecom_auth.fetching.TRIES", 1)
     owner = Owner(bad, "token")
     mine = source(owner, Clock())
     with pytest.raises(TokenUnavailable, match="a non-empty token, or a token and the seconds"):
@@ -264,7 +264,7 @@ def test_what_is_no_token_is_a_clear_error(bad: Any, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("error", [OSError("redis is down, access_token=abc"), KeyError("wecom")])
 def test_an_owner_that_fails_is_a_clear_error(error: Exception, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wecom_auth.flights.TRIES", 1)
+    monkeypatch.setattr("wecom_auth.fetching.TRIES", 1)
     with pytest.raises(TokenUnavailable, match=r"ExternalToken: get\(\) raised") as caught:
         source(Owner(error), Clock()).get()
     assert type(error).__name__ in str(caught.value)

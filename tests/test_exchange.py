@@ -24,7 +24,7 @@ from wecom_auth import (
     WeComError,
     attach,
     exchange,
-    flights,
+    fetching,
 )
 from wecom_auth import source as source_module
 from wecom_auth.errors import TokenConnectionError
@@ -118,7 +118,7 @@ ODD = [
 def test_no_token(
     wecom_server: Server, source: TokenSource, answer: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     answers(wecom_server, answer)
     with pytest.raises(TokenUnavailable) as caught:
         source.get()
@@ -172,7 +172,7 @@ def test_twice_in_trouble_and_then_well(wecom_server: Server, source: TokenSourc
 def test_control_with_one_try_it_fails(
     wecom_server: Server, source: TokenSource, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     wecom_server.fake.fail("busy", path="gettoken", times=2)
     with pytest.raises(TokenUnavailable):
         source.get()
@@ -213,14 +213,14 @@ def test_existing_except_blocks_catch_it(wecom_server: Server, source: TokenSour
 
 
 def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     source = TokenSource(AppCredential(CORP, SECRET, base_url="https://nowhere.invalid"))
     assert isinstance(caught_by(requests.ConnectionError, source), TokenConnectionError)
 
 
 def test_a_ca_bundle_that_is_not_there(wecom_server: Server, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     source = TokenSource(AppCredential(CORP, SECRET, base_url="https://localhost:1"))
     with pytest.raises(TokenUnavailable, match="gettoken could not be sent"):
         source.get()
@@ -229,7 +229,7 @@ def test_a_ca_bundle_that_is_not_there(wecom_server: Server, monkeypatch: pytest
 def test_the_total_limit_holds_without_a_timeout_of_the_callers(
     wecom_server: Server, source: TokenSource, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(source_module, "LIMIT", 0.3)
+    monkeypatch.setattr(source_module, "TIME_LIMIT", 0.3)
     wecom_server.fake.fail("hang", path="gettoken")
     caught_by(requests.Timeout, source)
 

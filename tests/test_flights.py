@@ -32,11 +32,12 @@ from wecom_auth import (
     TokenSource,
     TokenUnavailable,
     WeComAuth,
+    fetching,
     flights,
 )
 from wecom_auth.budget import BURST
 from wecom_auth.errors import TokenTimeout
-from wecom_auth.state import LIMIT, Flight, State
+from wecom_auth.state import TIME_LIMIT, Flight, State
 from wecom_auth.testing import FakeWeCom, Server
 
 MANY = 32
@@ -392,7 +393,7 @@ def test_a_limit_that_is_no_number_is_refused(bad: Any):
         source.get(bad)
 
 
-@pytest.mark.parametrize("great", [LIMIT, 3600, 10**400, float("inf")])
+@pytest.mark.parametrize("great", [TIME_LIMIT, 3600, 10**400, float("inf")])
 def test_a_limit_that_is_too_great_is_cut(great: float):
     assert program(FakeWeCom(), Clock()).get(great).value
 
@@ -441,7 +442,7 @@ def test_control_a_flight_that_never_lands_is_waited_for(monkeypatch: pytest.Mon
 
 
 def test_a_leader_that_never_returns_is_taken_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "LIMIT", 0.2)
+    monkeypatch.setattr(flights, "TIME_LIMIT", 0.2)
     monkeypatch.setattr(flights, "GRACE", 0.1)
     counted, never, asked = Counted(monkeypatch), Event(), []
 
@@ -462,7 +463,7 @@ def test_a_leader_that_never_returns_is_taken_over(monkeypatch: pytest.MonkeyPat
 
 
 def test_control_without_grace_running_out_it_blocks_the_others(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "LIMIT", 0.2)
+    monkeypatch.setattr(flights, "TIME_LIMIT", 0.2)
     counted, never = Counted(monkeypatch), Event()
     source = TokenSource(ExternalToken(lambda: str(never.wait(30))))
     with meanwhile(lambda: source.get(timeout=0.1)) as stuck:
@@ -540,7 +541,7 @@ def test_control_without_looking_for_a_flight_there_are_many(
     wecom_server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     def behind(state: State, send: Any) -> None:
-        flights.start_thread(flights.lead, state, Flight(LIMIT), send)
+        flights.start_thread(flights.lead, state, Flight(TIME_LIMIT), send)
 
     monkeypatch.setattr(flights, "refresh_behind", behind)
     fake, clock = wecom_server.fake, Clock()
@@ -596,7 +597,7 @@ def test_control_without_knowing_the_leader_it_waits_for_itself(
 
 
 def test_an_owner_that_asks_itself_is_told_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     source: TokenSource = TokenSource(ExternalToken(lambda: source.get().value))
     with pytest.raises(TokenUnavailable, match=r"the get\(\) of an ExternalToken"):
         source.get()

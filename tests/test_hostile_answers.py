@@ -24,6 +24,7 @@ from wecom_auth import (
     TokenUnavailable,
     WeComError,
     answers,
+    peeking,
     raise_for_errcode,
 )
 from wecom_auth.exchange import exchange
@@ -177,7 +178,7 @@ def test_a_gettoken_that_never_ends_is_given_up_at_the_limit_of_its_size() -> No
     response.raw._fp = endless
     with pytest.raises(TokenUnavailable):
         exchange(requests.Request(), lambda *_: response, 10, "secret")
-    assert endless.given <= 4 * answers.LIMIT
+    assert endless.given <= 4 * peeking.BODY_LIMIT
 
 
 class _Endless(BytesIO):

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from tokenside import Clock
 
-from wecom_auth import Credential, CredentialError, TokenSource, TokenUnavailable, flights
+from wecom_auth import Credential, CredentialError, TokenSource, TokenUnavailable, fetching, flights
 from wecom_auth.budget import Budget
 from wecom_auth.errors import WeComError
 from wecom_auth.exchange import Grant
@@ -382,7 +382,7 @@ MUTATIONS: dict[str, tuple[object, str, object]] = {
     "no failure is remembered": (State, "raise_remembered", lambda state: None),
     "no budget": (Budget, "allows", lambda budget, now: True),
     "hard deadlines do not count": (State, "is_over", lambda state, token: False),
-    "one try only": (flights, "TRIES", 1),
+    "one try only": (fetching, "TRIES", 1),
 }
 
 

@@ -16,14 +16,15 @@ ROOT = Path(wecom_auth.__file__).parent
 EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
 
 ROOMS = [
-    {"query", "errors"},
+    {"query", "errors", "logs", "peeking", "lazy", "checks"},
     {"redaction"},
-    {"answers"},
+    {"answers", "sending"},
     {"endpoints", "environment", "exchange"},
     {"credentials", "tokens"},
     {"stores"},
     {"sharing", "budget"},
     {"state"},
+    {"fetching"},
     {"flights"},
     {"registry"},
     {"source"},
@@ -36,7 +37,7 @@ ROOMS = [
 FLOOR = {name: number for number, names in enumerate(ROOMS) for name in names}
 
 
-BELOW = {"auth", "adapter", "decorator", "dropin", "testing", "cli"}
+BELOW = {"auth", "adapter", "decorator", "dropin", "testing", "commands", "demo", "cli"}
 
 
 def run(code: str) -> str:
@@ -101,6 +102,11 @@ def test_imports_run_one_way(room: str):
     assert not higher
     if FLOOR[room] < FLOOR["auth"]:
         assert not known_by(ROOT / f"{room}.py") & BELOW
+
+
+def test_every_room_has_its_floor():
+    rooms = {each.stem for each in ROOT.iterdir() if each.suffix == ".py" or each.is_dir()}
+    assert rooms - {"__init__", "__main__", "__pycache__"} == FLOOR.keys() | BELOW
 
 
 def test_control_the_walk_sees_imports():

@@ -23,7 +23,7 @@ from wecom_auth import (
     Token,
     TokenSource,
     TokenUnavailable,
-    flights,
+    fetching,
 )
 from wecom_auth.errors import WeComError
 from wecom_auth.exchange import Grant
@@ -119,7 +119,7 @@ def test_after_a_rejection_the_store_is_asked_first(
 def test_control_without_adopting_they_kill_each_others_tokens(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(flights, "_adopt", lambda state: (None, None))
+    monkeypatch.setattr(fetching, "_adopt", lambda state: (None, None))
     fake.mode = "rotate"
     programs = [program(fake, texts) for _ in range(4)]
     for _ in range(2):
@@ -207,7 +207,7 @@ def test_a_rate_limit_is_known_to_the_neighbours(fake: FakeWeCom, texts: dict[st
 
 
 def test_what_passes_is_not_left(fake: FakeWeCom, texts: dict[str, str], monkeypatch: Any):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     with fake.fail("outage", path="gettoken"), pytest.raises(TokenUnavailable):
         program(fake, texts).get()
     assert not texts

@@ -34,6 +34,7 @@ from wecom_auth import (
     TokenUnavailable,
     WeComAuth,
     attach,
+    fetching,
     flights,
     raise_for_errcode,
 )
@@ -336,7 +337,7 @@ def outage_after_a_revoke(fake: FakeWeCom, clock: Clock) -> list[Any]:
 def test_a_fetch_that_fails_is_not_charged(
     fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     assert outage_after_a_revoke(fake, clock) == [0]
     assert not [text for text in warnings(caplog) if "keep being rejected" in text]
 
@@ -351,7 +352,7 @@ def test_control_charged_for_failures_it_loses_calls_after_the_outage(
 
     genuine = State.may_fetch
     monkeypatch.setattr(State, "may_fetch", may_fetch)
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     assert outage_after_a_revoke(fake, clock) == [40014]
 
 
@@ -437,7 +438,7 @@ def test_gettoken_down_in_the_soft_window(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     source = program(fake, clock)
     old = source.get()
     clock.pass_by(old._soft + 1)
@@ -456,7 +457,7 @@ def test_gettoken_down_in_the_soft_window(
 def test_control_without_putting_off_the_outage_is_met_by_every_call(
     fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(flights, "TRIES", 1)
+    monkeypatch.setattr(fetching, "TRIES", 1)
     monkeypatch.setattr(State, "put_off", off)
     source = program(fake, clock)
     clock.pass_by(source.get()._soft + 1)

@@ -17,8 +17,8 @@ import requests
 from requests.adapters import BaseAdapter
 from ways import SESSION_WAYS, Client, all_ways, head, platform, raw_server, warm
 
-from wecom_auth import ExternalToken, WeComAuth, answers, attach
-from wecom_auth.answers import LIMIT
+from wecom_auth import ExternalToken, WeComAuth, answers, attach, peeking
+from wecom_auth.peeking import BODY_LIMIT
 
 JSON = {"Content-Type": "application/json"}
 
@@ -32,8 +32,8 @@ def body_of(size: int) -> bytes:
 SIZES = {
     "empty": 0,
     "small": 200,
-    "to the limit": LIMIT,
-    "one over": LIMIT + 1,
+    "to the limit": BODY_LIMIT,
+    "one over": BODY_LIMIT + 1,
     "large": 100_000,
 }
 CODINGS: dict[str, tuple[dict[str, str], Callable[[bytes], bytes]]] = {
@@ -129,14 +129,14 @@ def test_a_stream_by_every_way(way: str, read: Callable[[requests.Response], Any
 def test_what_was_looked_into_holds_no_token_further_in() -> None:
     with both("attach", (200, JSON, body_of(300))) as (_, ours):
         looked_into = ours.raw._fp
-        assert isinstance(looked_into, answers._GivenBack)
+        assert isinstance(looked_into, peeking._GivenBack)
         assert looked_into._raw.url == ""
         assert "access_token" not in ours.raw.url
 
 
 def test_control_without_giving_back_the_start_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def greedy(response: requests.Response) -> bytes:
-        return bytes(response.raw.read(LIMIT + 1, decode_content=False))
+        return bytes(response.raw.read(BODY_LIMIT + 1, decode_content=False))
 
     monkeypatch.setattr(answers, "peek", greedy)
     with both("attach", (200, JSON, body_of(300))) as (plain, ours):
@@ -286,7 +286,7 @@ def test_what_came_before_the_break_is_given_back() -> None:
 
     with raw_server(BROKEN["far less than promised"]) as url:
         plain = before(requests.get(f"{url}/cgi-bin/odd", stream=True, timeout=20))
-        assert len(plain) > LIMIT
+        assert len(plain) > BODY_LIMIT
         assert before(by("attach", url)(stream=True)) == plain
 
 

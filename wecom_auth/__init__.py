@@ -7,8 +7,9 @@ A name is imported when it is first asked for: pytest loads this package for its
 projects that do not use it.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from .lazy import exports
 
 if TYPE_CHECKING:
     from .adapter import WeComAdapter, attach
@@ -16,31 +17,33 @@ if TYPE_CHECKING:
     from .auth import WeComAuth
     from .credentials import AppCredential, Credential, ExternalToken
     from .decorator import with_access_token
-    from .dropin import install
+    from .dropin import Installation, install
     from .errors import APIError, CredentialError, TokenUnavailable, WeComError
-    from .redaction import mask_urllib3_logs
+    from .redaction import mask_urllib3_logs, redact
     from .source import TokenSource
     from .state import Statistics
     from .stores import FileStore, RedisStore, TokenStore
     from .stores.memory import MemoryStore
     from .tokens import Token
 
-_HOMES = {
-    ".adapter": ("WeComAdapter", "attach"),
-    ".answers": ("raise_for_errcode",),
-    ".auth": ("WeComAuth",),
-    ".credentials": ("AppCredential", "Credential", "ExternalToken"),
-    ".decorator": ("with_access_token",),
-    ".dropin": ("install",),
-    ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
-    ".redaction": ("mask_urllib3_logs",),
-    ".source": ("TokenSource",),
-    ".state": ("Statistics",),
-    ".stores": ("FileStore", "RedisStore", "TokenStore"),
-    ".stores.memory": ("MemoryStore",),
-    ".tokens": ("Token",),
-}
-_home_of = {name: module for module, names in _HOMES.items() for name in names}
+_export = exports(
+    __name__,
+    {
+        ".adapter": ("WeComAdapter", "attach"),
+        ".answers": ("raise_for_errcode",),
+        ".auth": ("WeComAuth",),
+        ".credentials": ("AppCredential", "Credential", "ExternalToken"),
+        ".decorator": ("with_access_token",),
+        ".dropin": ("Installation", "install"),
+        ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
+        ".redaction": ("mask_urllib3_logs", "redact"),
+        ".source": ("TokenSource",),
+        ".state": ("Statistics",),
+        ".stores": ("FileStore", "RedisStore", "TokenStore"),
+        ".stores.memory": ("MemoryStore",),
+        ".tokens": ("Token",),
+    },
+)
 
 __all__ = [
     "APIError",
@@ -49,6 +52,7 @@ __all__ = [
     "CredentialError",
     "ExternalToken",
     "FileStore",
+    "Installation",
     "MemoryStore",
     "RedisStore",
     "Statistics",
@@ -63,19 +67,17 @@ __all__ = [
     "install",
     "mask_urllib3_logs",
     "raise_for_errcode",
+    "redact",
     "with_access_token",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _home_of:
-        value = globals()[name] = getattr(import_module(_home_of[name], __name__), name)
-        return value
     if name == "__version__":
         from importlib.metadata import version
 
         return version("wecom-auth")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _export(name)
 
 
 def __dir__() -> list[str]:

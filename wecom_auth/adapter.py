@@ -1,6 +1,6 @@
 """The session adapter: it authorises what a session sends, around the adapter it has."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,8 @@ from .auth import is_authorised
 from .credentials import Credential
 from .endpoints import mounts
 from .redaction import hide_token, twin, visible_request
-from .replay import by_name, by_way_of, replay, send_clean
+from .replay import replay
+from .sending import by_name, by_way_of, send_clean
 from .source import TokenSource, as_source
 
 
@@ -67,7 +68,7 @@ class WeComAdapter(BaseAdapter):
         may_bring_one = name in url or "%" in url  # %61ccess_token
         visible = self._without_token(request) if may_bring_one else request
         token = source.ready() or source.get(**by_way_of(inner, options))
-        outgoing = twin(request, query.append(visible.url or "", name, token._escaped))
+        outgoing = twin(request, query.append(visible.url or "", name, token.escaped))
         response = send_clean(inner, visible, options, outgoing)
         stream = bool(options.get("stream"))
         if rejection(response, credential.rejections, stream=stream) is not None:
@@ -139,27 +140,34 @@ def attach(
         raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
     source = as_source(source, store)
     ours = mounts(source.credential.base_url)
-    wrapped = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
-    for adapter in wrapped.values():
-        if isinstance(adapter, WeComAdapter) and adapter.source.credential != source.credential:
+    there = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
+    _refuse_another(source, there.values())
+    by_default = _SessionAdapter(source, session.adapters)
+    for prefix in [*ours, *there]:
+        inner = there.get(prefix)
+        if not isinstance(inner, WeComAdapter):
+            session.mount(prefix, by_default if inner is None else WeComAdapter(source, inner))
+    _refuse_a_detour(session, source.credential)
+    return session
+
+
+def _refuse_another(source: TokenSource, there: Iterable[BaseAdapter]) -> None:
+    for attached in (each.source for each in there if isinstance(each, WeComAdapter)):
+        if attached.credential != source.credential:
             raise ValueError(
-                "this session carries another credential's tokens to"
-                f" {source.credential.base_url}: use one session for each credential, or"
-                " auth=WeComAuth(...) for each request"
+                f"this session carries another credential's tokens to {source.credential.base_url}:"
+                " use one session for each credential, or auth=WeComAuth(...) for each request"
             )
-        if isinstance(adapter, WeComAdapter) and not adapter.source.keeps_for(source):
+        if not attached.keeps_for(source):
             raise ValueError(
                 "this session is attached already, with another store: attach it once, with the"
                 " store that it is to have"
             )
-    found = _SessionAdapter(source, session.adapters)
-    for prefix in [*ours, *wrapped]:
-        inner = wrapped.get(prefix)
-        if not isinstance(inner, WeComAdapter):
-            session.mount(prefix, found if inner is None else WeComAdapter(source, inner))
-    if not isinstance(session.get_adapter(f"{source.credential.base_url}/"), WeComAdapter):
+
+
+def _refuse_a_detour(session: requests.Session, credential: Credential) -> None:
+    if not isinstance(session.get_adapter(f"{credential.base_url}/"), WeComAdapter):
         raise ValueError(
             f"{type(session).__name__} has a get_adapter of its own that passes by what is mounted:"
             " set session.auth = WeComAuth(...) instead"
         )
-    return session

@@ -1,27 +1,23 @@
 """Reading one answer: its errcode, and whether it says that the token was rejected.
 
-An answer is read no further than it must be. The `Error-Code` header can say that the token is
-good, never alone that it is dead: of a stream it is the first look, of what is read anyway the
-last, as hardly a body holds the code at all. A file is never an error, whatever it contains; a
-body is looked at only while it is as small as a rejection is, in decoded bytes; and only the top
-level of the JSON counts, because `externalcontact/transfer_customer` answers errcode 0 around
-errcodes per item.
+An answer is read no further than it must be. The `Error-Code` header alone can clear a token,
+but never condemn it. Of a stream it is read first, because then the body need not be; of a body
+that requests reads anyway it is read last, because hardly any body contains the code at all. A file
+is never an error, whatever it contains; a body is looked at only if it is as small as a rejection,
+in decoded bytes; and only the top level of the JSON counts, because
+`externalcontact/transfer_customer` answers errcode 0 around errcodes per item.
 """
 
 import json
 import re
 from functools import lru_cache
-from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import requests
-import urllib3
 
 from . import redaction
 from .errors import APIError, describe
-
-LIMIT = 8192
-"""Bytes. A rejection has about 200; anything larger than this is data."""
+from .peeking import BODY_LIMIT, peek
 
 
 def rejection(
@@ -42,7 +38,7 @@ def rejection(
         gone = response._content_consumed and _is_unread(response)
         body = None if gone else response.content
     # Most answers are told apart without parsing: a code that is there stands in the text.
-    if not body or len(body) > LIMIT or not _any_of(codes).search(body):
+    if not body or len(body) > BODY_LIMIT or not _any_of(codes).search(body):
         return None
     # The header alone rejects nothing: what it says of a message that went out would double it.
     code = errcode_of(parse(body))
@@ -139,99 +135,13 @@ def _glance(response: requests.Response, codes: frozenset[int]) -> bytes | None:
 
 
 def _small_stream(response: requests.Response, told: bool = False) -> bytes | None:
-    """The body of a stream if it may be a rejection: JSON, or told by its header, and not long."""
+    """The body of a stream if it may be a rejection: JSON, or `told` by its header, and short."""
     headers = response.headers
     if response._content_consumed or _is_file(response):
         return None
     if not told and "json" not in headers.get("Content-Type", "").lower():
         return None
     length = headers.get("Content-Length", "")[:9]
-    if "Content-Encoding" not in headers and length.isdecimal() and int(length) > LIMIT:
+    if "Content-Encoding" not in headers and length.isdecimal() and int(length) > BODY_LIMIT:
         return None
     return peek(response)
-
-
-def peek(response: requests.Response) -> bytes | None:
-    """The decoded body of a stream if it is small; whatever was read is given back."""
-    raw = response.raw
-    if not isinstance(raw, urllib3.HTTPResponse):
-        return None
-    given_back, url = _GivenBack(raw), raw.url
-    raw.url = ""  # it may hold a token, and nobody looks for it there
-    response.raw = urllib3.HTTPResponse(
-        body=cast(Any, given_back),
-        headers=raw.headers,
-        status=raw.status,
-        version=raw.version,
-        reason=raw.reason,
-        preload_content=False,
-        decode_content=raw.decode_content,
-        original_response=getattr(raw, "_original_response", None),
-        retries=raw.retries,
-        request_url=url,
-        enforce_content_length=False,
-    )
-    if len(given_back.head) > LIMIT or given_back.error is not None:
-        return None
-    return _decode(given_back.head, raw.headers.get("Content-Encoding"))
-
-
-def _decode(head: bytes, encoding: str | None) -> bytes | None:
-    if not encoding:
-        return head
-    reader = urllib3.HTTPResponse(
-        BytesIO(head), {"Content-Encoding": encoding}, preload_content=False
-    )
-    try:
-        body = reader.read(LIMIT + 1, decode_content=True)
-    except urllib3.exceptions.HTTPError:
-        return None
-    return body if len(body) <= LIMIT else None
-
-
-class _GivenBack:
-    """A file that first gives back what was peeked at, still encoded, and then the rest.
-
-    A failure met while peeking is kept for the reader whose body it cuts short.
-    """
-
-    def __init__(self, raw: urllib3.HTTPResponse) -> None:
-        self._raw = raw
-        self.error: Exception | None = None
-        self.head = b""
-        try:
-            while len(self.head) <= LIMIT and (more := self._rest(LIMIT + 1 - len(self.head))):
-                self.head += more
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            self.error = error
-        self._unread = BytesIO(self.head)
-
-    def read(self, amount: int | None = None) -> bytes:
-        given = self._unread.read(amount)
-        if amount is not None and len(given) == amount:
-            return given
-        if self.error is not None:
-            if given:
-                return given
-            raise self.error
-        return given + self._rest(None if amount is None else amount - len(given))
-
-    def read1(self, amount: int | None = None) -> bytes:
-        if given := self._unread.read(amount):
-            return given
-        if self.error is not None:
-            raise self.error
-        return self._raw.read1(amount, decode_content=False)
-
-    def _rest(self, amount: int | None) -> bytes:
-        return self._raw.read(amount, decode_content=False)
-
-    @property
-    def closed(self) -> bool:
-        # With an error in store it is not over: a body cut short would pass for a whole one.
-        return self.error is None and self._raw.closed and self._unread.tell() == len(self.head)
-
-    def close(self) -> None:
-        self._unread.seek(0, 2)
-        self._raw.close()
-        self._raw.release_conn()

@@ -16,9 +16,9 @@ def positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Positions | N
     """Every file in these arguments with its position; None where one cannot be put back.
 
     Files are looked for in the arguments and in the collections among them, as in
-    `files={"media": ("a.png", open(...))}`. One of more than 64 items is data, unless there is a
-    file among the first of them: then not all its files can be known. A file that an argument
-    has as an attribute (`self.file`) counts where it is there to be read.
+    `files={"media": ("a.png", open(...))}`. A collection of more than 64 items counts as data; but
+    where a file is among the first 64 there may be more behind them, and None is returned. A file
+    that an argument has as an attribute (`self.file`) counts if it is open read-only.
     """
     found: Positions = []
     values = (*args, *kwargs.values())

@@ -12,7 +12,8 @@ from . import query
 from .answers import rejection
 from .credentials import Credential
 from .redaction import clean_location, hide_token, twin
-from .replay import SEND_OPTIONS, call_limit, replay, send_clean
+from .replay import replay
+from .sending import SEND_OPTIONS, call_limit, send_clean
 from .source import TokenSource, as_source
 
 
@@ -45,7 +46,7 @@ class WeComAuth(AuthBase):
         if foreign:
             self.source.warn_of_foreign_token(foreign)
         token = self.source.ready() or self.source.get()
-        request.url = query.append(without, credential.parameter, token._escaped)
+        request.url = query.append(without, credential.parameter, token.escaped)
         answered = _Answered(self.source, without, hash(request.url))
         request.hooks["response"] = [*_others(request), answered]
         return request
@@ -80,8 +81,8 @@ class _Answered:
     """The response hook: replays what was rejected, and hides the token.
 
     It rides along on redirects, runs in whatever thread sends, and runs twice under requests-cache.
-    A token that it kept would be one more that the exception of a failed call shows, by way of its
-    request: of the URL with the token it keeps the hash.
+    It knows the authorised URL by its hash and keeps no token: the exception of a failed call holds
+    the request, and by way of its hooks whatever is kept here.
 
     Args:
         source: of the token.

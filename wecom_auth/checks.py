@@ -18,7 +18,7 @@ def text(name: str, value: object) -> str:
         raise TypeError(f"{name} must be a str, not {kind(value)}")
     if not value.strip():
         raise ValueError(f"{name} is empty: is the variable or setting it comes from set?")
-    if not (usable := token(value)):  # so bytes that are no UTF-8 come out of the environment
+    if not (usable := token(value)):  # os.environ makes surrogates of bytes that are not UTF-8
         raise ValueError(f"{name} holds bytes that are not UTF-8: set it again, as text")
     return usable
 

@@ -7,10 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .commands import BROKEN_PIPE, INTERRUPTED
 from .commands.console import say
-
-INTERRUPTED, BROKEN_PIPE = 130, 141
-"""The exit codes that shells know these by."""
 
 _RUN_USAGE = "%(prog)s [--store URL] [--stats] (script.py | -m module) ..."
 _ENVIRONMENT = """\

@@ -11,7 +11,7 @@ import requests
 
 from . import checks, errors
 from .endpoints import PLATFORM, carries_token, parse_base_url
-from .environment import Environment, Setting, read_secret_file
+from .environment import CORPID, CORPSECRET, Environment, Setting, read_secret_file
 from .errors import TokenUnavailable
 from .exchange import Grant, Send, exchange, seconds
 from .redaction import redact
@@ -151,8 +151,8 @@ class AppCredential(Credential):
         if not isinstance(prefix, str):
             raise TypeError(f"prefix must be a str, not {checks.kind(prefix)}")
         found = Environment(prefix, os.environ if environ is None else environ)
-        corpid = found.require("CORPID", "CORP_ID")
-        secret = found.require("CORPSECRET", "SECRET", "CORP_SECRET")
+        corpid = found.require(*CORPID)
+        secret = found.require(*CORPSECRET)
         base_url = found.read("BASE_URL") or Setting(PLATFORM, "BASE_URL")
         try:
             parse_base_url(base_url.value, found.flag("ALLOW_HTTP"))
@@ -231,20 +231,9 @@ class ExternalToken(Credential):
 
     def obtain(self, send: Send, limit: float) -> Grant:
         """Ask `get`; see `Credential.obtain`."""
-        failure = None
-        try:
-            answer = self._get()
-        except errors.WeComError:
-            raise
-        except Exception as error:
-            text = redact(f"{type(error).__name__}: {error}")
-            failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
-        if failure is not None:
-            raise failure  # out here, where the owner's error is no context: it may show the token
-        value: Any = answer
-        life = None
-        if isinstance(answer, tuple) and len(answer) == 2:
-            value, life = answer
+        answer = self._ask()
+        pair = isinstance(answer, tuple) and len(answer) == 2
+        value, life = answer if pair else (answer, None)
         token = checks.token(value.decode("ascii", "replace") if type(value) is bytes else value)
         if not token:
             raise TokenUnavailable(
@@ -252,6 +241,16 @@ class ExternalToken(Credential):
                 " token and the seconds it lives, was expected: is its owner running?"
             )
         return Grant(token, seconds(life, EXTERNAL_LIFE))
+
+    def _ask(self) -> Any:
+        try:
+            return self._get()
+        except errors.WeComError:
+            raise
+        except Exception as error:
+            text = redact(f"{type(error).__name__}: {error}")
+            failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
+        raise failure  # out here, where the owner's error is no context: it may show the token
 
     def rejected(self, value: str) -> None:
         """Tell the owner."""

@@ -29,13 +29,14 @@ def with_access_token(
     Make one WeCom call per decorated function: calling it again repeats all that it did. What it
     returns or raises is looked at for an errcode that rejects the token: a `requests` or httpx
     response, a mapping with `errcode`, an exception with `errcode`, `err_code`, `code` or
-    `response`; a text or one field of the JSON shows nothing. Open files among its arguments,
-    and those to be read that an argument has as an attribute (`self.file`), are put back to where
-    they stood; with an iterator or a stream that cannot be put back it is not called again.
+    `response`. A function that returns only a text, or one field of the JSON, hides the errcode and
+    is not called again. Open files among its arguments, and read-only ones that an argument has as
+    an attribute (`self.file`), are put back to where they stood; with an iterator, or a stream that
+    cannot be put back, it is not called again.
 
     Args:
-        source: a `TokenSource`, a credential, or a function of the call's arguments that gives
-            one, for methods whose source hangs on `self`.
+        source: a `TokenSource`, a credential, or a function that is called with the arguments of
+            the call and returns one, for methods that find theirs on `self`.
         param: the parameter that takes the token; give it a default (`access_token: str = ""`)
             and put it last or behind `*`: what a caller passes there, by position too, is taken
             for a token of the caller's own, and wins.
@@ -126,9 +127,7 @@ def _awaiting(
             resent.reset(mark)
         if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
-                from asyncio import to_thread
-
-                await to_thread(source.invalidate, token)
+                await source.ainvalidate(token)
             else:
                 outcome = await heal_async(
                     source, token, outcome, again, lambda o: o.rejects(source)

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+CORPID = ("CORPID", "CORP_ID")
+CORPSECRET = ("CORPSECRET", "SECRET", "CORP_SECRET")
+"""The spellings of a variable that are accepted, the usual one first."""
+
 
 class Setting(NamedTuple):
     """One setting: its value, the variable that gave it, and the file that held it if any."""

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import requests
 
 from . import checks, errors
-from .answers import LIMIT, errcode_of, parse
+from .answers import errcode_of, parse
 from .errors import CredentialError, TokenConnectionError, TokenTimeout, TokenUnavailable
+from .peeking import BODY_LIMIT
 from .redaction import redact, shorten
 
 TOKEN_LIFE = 7200.0
@@ -89,7 +90,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     with response:
         for piece in response.iter_content(_as_it_arrives(response.raw)):
             body += piece
-            if len(body) > LIMIT:
+            if len(body) > BODY_LIMIT:
                 break
             if time.monotonic() > deadline:
                 raise requests.ReadTimeout("the answer did not end in time")
@@ -97,9 +98,10 @@ def _read(response: requests.Response, deadline: float) -> bytes:
 
 
 def _as_it_arrives(raw: Any) -> int:
-    """The block size that waits for no byte: 1, or any where the stream can tell what is there.
+    """The block size with which no byte that is there waits for the next one.
 
-    Byte by byte takes a millisecond of CPU, under which every other thread's calls suffer.
+    1 byte, which costs a millisecond of CPU that every other thread's calls feel; or any, where the
+    stream can be made to give what has arrived.
     """
     if not (hasattr(raw, "read1") and hasattr(getattr(raw, "_fp", None), "read1")):
         return 1  # urllib3 before 2.1, or a body that somebody made up
@@ -108,7 +110,7 @@ def _as_it_arrives(raw: Any) -> int:
         return iter(partial(raw.read1, amount, decode_content), b"")
 
     raw.stream = stream  # which is what iter_content reads, and whose errors it translates
-    return LIMIT
+    return BODY_LIMIT
 
 
 def _network_failure(error: requests.RequestException, secret: str) -> TokenUnavailable:

@@ -1,4 +1,4 @@
-"""One fetch at a time: who leads it, who waits for it, and what it brings.
+"""One fetch at a time: who leads it, who waits for it. What a fetch does is in `fetching`.
 
 The leader fetches outside any lock. The others share its result or its failure, each within its
 own time limit; a leader that does not come back is taken over.
@@ -11,16 +11,15 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Thread, get_ident
 from weakref import WeakSet
 
-from .errors import RATE_LIMITED, CredentialError, TokenTimeout, TokenUnavailable, WeComError
-from .exchange import Grant, Send
+from .errors import TokenTimeout, TokenUnavailable, WeComError
+from .exchange import Send
+from .fetching import fetch
 from .redaction import redact
-from .state import LIMIT, Flight, State, log
-from .tokens import Token, issue
+from .state import TIME_LIMIT, Flight, State
+from .tokens import Token
 
 GRACE = 1.0
 """Seconds past its limit after which a leader counts as gone."""
-
-TRIES = 3
 
 threads: "WeakSet[Thread]" = WeakSet()
 
@@ -50,7 +49,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
 
     deadline = time.monotonic() + limit
     while True:
-        flight, leads = board(state, LIMIT, force=False)
+        flight, leads = board(state, TIME_LIMIT, force=False)
         if isinstance(flight, Token):
             return flight
         if leads and not start_thread(lead, state, flight, send):
@@ -70,7 +69,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
 
 def refresh_behind(state: State, send: Send) -> None:
     """Fetch a new token in a daemon thread, unless that is under way or was put off."""
-    flight = _take_off(state, LIMIT)
+    flight = _take_off(state, TIME_LIMIT)
     if flight is not None and not start_thread(lead, state, flight, send):
         state.put_off(1.0)  # the old token serves on; past hard a caller fetches
         _land(state, flight, None)
@@ -151,78 +150,6 @@ def start_thread(target: Callable[..., object], *args: object) -> bool:
         threads.discard(thread)
         return False
     return True
-
-
-def fetch(state: State, flight: Flight, send: Send) -> Token:
-    """A token from the store, else from the platform, else the last one."""
-    state.raise_remembered()
-    _, token = _adopt(state)
-    if token is not None:
-        return token
-    if not state.may_fetch():
-        return state.serve_last()
-    with state.shelf.lock(flight.remaining * 0.8):
-        seen, token = _adopt(state)
-        return token or _exchange(state, flight, send, seen)
-
-
-def _adopt(state: State) -> tuple[str | None, Token | None]:
-    """What the store holds, and the token in it if that is better than ours."""
-    if not state.shelf:
-        return None, None
-    now, wall = state.memory.monotonic(), state.memory.wall()
-    seen, token = state.shelf.read(now, wall)
-    if token is not None and token.value not in state.rejected:
-        ours = state.current()
-        newer = ours is None or (token.value != ours.value and token.age(now, wall) < token._soft)
-        if newer:
-            return seen, token
-    if (failure := state.shelf.failure(wall)) is not None:
-        raise failure
-    return seen, None
-
-
-def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Token:
-    for _ in range(2):
-        rejections = state.rejections
-        now, wall = state.memory.monotonic(), state.memory.wall()
-        grant = _try(state, flight, send)
-        state.spend()
-        if not state.rejected_since(grant.value, rejections) or not state.may_fetch():
-            break
-    state.shelf.put(seen, grant, wall, state.rejected)
-    log.info("%s: token fetched, valid for %d s", state.credential, grant.life)
-    return issue(grant, now, wall)
-
-
-def _try(state: State, flight: Flight, send: Send) -> Grant:
-    """One gettoken; up to three where the platform is busy or not reached and there is time."""
-
-    def once() -> Grant:
-        state.count("fetches")
-        return state.credential.obtain(send, flight.remaining)
-
-    import tenacity  # here, because a process that finds its token in a store never needs it
-
-    tries = tenacity.Retrying(
-        stop=lambda retry: (
-            retry.attempt_number >= TRIES or retry.upcoming_sleep >= flight.remaining
-        ),
-        wait=tenacity.wait_exponential(multiplier=0.1, max=1.0) + tenacity.wait_random(0, 0.2),
-        retry=tenacity.retry_if_exception(_may_pass),
-        reraise=True,
-    )
-    try:
-        return tries(once)
-    except WeComError as error:
-        state.count("failures")
-        if isinstance(error, CredentialError) or error.errcode == RATE_LIMITED:
-            state.remember(error)
-        raise
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TokenUnavailable) and error.errcode != RATE_LIMITED
 
 
 def _land(state: State, flight: Flight, outcome: Token | WeComError | None) -> None:

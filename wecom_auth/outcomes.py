@@ -5,7 +5,8 @@ from typing import Any
 
 import requests
 
-from .answers import LIMIT, errcode_of, parse, rejection
+from .answers import errcode_of, parse, rejection
+from .peeking import BODY_LIMIT
 
 _NAMES = ("errcode", "err_code", "code")
 
@@ -52,6 +53,6 @@ def _of_foreign_response(said: Any, codes: frozenset[int]) -> bool:
         body = said.content
     except Exception:  # what it raises while it streams is the library's own
         return False
-    if not isinstance(body, bytes) or len(body) > LIMIT:
+    if not isinstance(body, bytes) or len(body) > BODY_LIMIT:
         return False
     return errcode_of(parse(body)) in codes

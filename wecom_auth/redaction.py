@@ -27,8 +27,8 @@ def redact(text: str, *secrets: str) -> str:
 
     Args:
         text: anything: a URL, an exception's text, a line of a log.
-        secrets: values to mask wherever they stand, whatever their parameter is called; one of
-            less than 6 characters, as people try out, would be found in ordinary words.
+        secrets: values to mask wherever they stand, whatever their parameter is called. One of
+            less than 6 characters is left: it would be found in ordinary words.
 
     Example:
         >>> redact("GET /cgi-bin/user/get?access_token=abc&userid=zhangsan")
@@ -122,7 +122,8 @@ def hide_token(
     raw = response.raw
     url = getattr(raw, "url", None)
     if isinstance(url, str):
-        # As a rule the path and query of what was sent: cut like that, it need not be read again.
+        # Usually the path and query of what was sent; the visible URL, cut at the same place, is
+        # then what it should be, and nothing need be parsed.
         cut = len(sent) - len(url) if sent.endswith(url) else None
         raw.url = query.drop(url, name) if cut is None else response.url[cut:]
     retries = getattr(raw, "retries", None)
@@ -134,7 +135,7 @@ def hide_token(
 
 
 def clean_location(response: requests.Response, name: str, tokens: Iterable[str]) -> None:
-    """Take the token out of where a proxy sends the client that echoes what it was asked.
+    """Take the token out of `Location`, in which a proxy may echo the URL that it was asked for.
 
     It may echo the query, or the whole URL in a parameter of its own (`?return=`, `?service=`).
     """

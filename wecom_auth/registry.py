@@ -10,10 +10,10 @@ from weakref import WeakValueDictionary
 import requests
 from cachetools import LRUCache
 
-from . import flights
+from . import flights, logs
 from .credentials import Credential
 from .sharing import Shelf
-from .state import LIMIT, State
+from .state import TIME_LIMIT, State
 from .stores import TokenStore, guard, memory, open_store, store_of_environment
 from .stores.memory import MemoryStore
 
@@ -77,7 +77,7 @@ def process_session() -> requests.Session:
         return _shared_session
 
 
-def reset(timeout: float = LIMIT + flights.GRACE) -> None:
+def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
     """Forget every token, failure and budget in this process: for tests, between two of them.
 
     Waits for refreshes behind that are under way, so that none reaches the network later.
@@ -97,14 +97,15 @@ def reset(timeout: float = LIMIT + flights.GRACE) -> None:
     for state in states:
         state.forget()
     memory.process_wide.clear()
+    logs.forget()
     for forget in _forgetters:
         forget()
 
 
 def _before_fork() -> None:
-    """No other thread is inside a cache, and leaves it half changed to the child.
+    """Take every lock, so that the child inherits nothing that another thread has half changed.
 
-    One that does not leave within a second (a user's cache may hang) is not waited for.
+    A lock that is not free within a second (a user's cache may hang) is not waited for.
     """
     locks = [_registry_lock, *memory.locks()]
     _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=1)]

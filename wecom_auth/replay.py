@@ -1,33 +1,27 @@
 """May a rejected call go out again? One decision for every way to attach, and its rewind."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import timedelta
 from email.message import Message
-from functools import partial
 from typing import Any, TypeVar
 
 import requests
-from requests.adapters import BaseAdapter
 from requests.cookies import RequestsCookieJar, get_cookie_header
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
-from urllib3 import Timeout
 
 from . import query
 from .answers import rejection
 from .credentials import Credential
 from .exchange import Send
-from .redaction import clean_error, hidden, twin
+from .logs import log
+from .redaction import twin
 from .source import TokenSource
-from .state import log
 
 RESENDS = 1
 """A fresh token that is rejected too says that none will do: wrong app, wrong endpoint."""
-
-SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
-"""What requests hands to an adapter's `send`, in its order."""
 
 resent: ContextVar[set[Credential]] = ContextVar("wecom_auth_resent")
 """Whose calls were made again inside a decorated function, which is then not called again."""
@@ -39,65 +33,13 @@ R = TypeVar("R")
 
 
 def _rules() -> dict[str, Any]:
-    import tenacity  # here, because most processes never meet a rejection
+    import tenacity
 
     return {
         "stop": tenacity.stop_after_attempt(RESENDS),
         "retry": tenacity.retry_if_result(bool),
         "retry_error_callback": lambda state: log.debug("a fresh token was rejected too"),
     }
-
-
-def _resending(again: Callable[[], bool]) -> None:
-    import tenacity
-
-    # Called, never used to decorate: a decorated function is not safe among threads.
-    tenacity.Retrying(**_rules())(again)
-
-
-def by_name(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a `send` that was given some of them by position.
-
-    They are handed on by name, as requests does it: not every adapter takes them in its order.
-
-    Raises:
-        TypeError: there are too many, or one comes twice.
-    """
-    named = dict(zip(SEND_OPTIONS, args, strict=False))
-    if len(args) > len(SEND_OPTIONS) or named.keys() & options.keys():
-        raise TypeError(f"send() takes the request and {', '.join(SEND_OPTIONS)}, each once")
-    return named | options
-
-
-def send_clean(
-    adapter: BaseAdapter,
-    visible: requests.PreparedRequest,
-    options: dict[str, Any],
-    request: requests.PreparedRequest,
-) -> requests.Response:
-    """Send, and let an error show the visible request in place of the one with the token."""
-    try:
-        return adapter.send(request, **options)
-    except requests.RequestException as error:
-        failure = clean_error(error, visible, *hidden(request, visible))
-    raise failure  # out here, where the error with the token in its URL is no context
-
-
-def send_exchange(
-    adapter: BaseAdapter, options: Mapping[str, Any], request: requests.Request, limit: float
-) -> requests.Response:
-    """Send a gettoken the way the call goes that needs it."""
-    bounded = {**options, "stream": True, "timeout": Timeout(total=limit)}
-    return adapter.send(request.prepare(), **bounded)
-
-
-def by_way_of(adapter: BaseAdapter, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a source needs to fetch a token in the middle of a call: its time, and its way.
-
-    To be made where there is something to fetch: nearly every call finds its token.
-    """
-    limit = call_limit(options.get("timeout"))
-    return {"timeout": limit, "via": partial(send_exchange, adapter, options)}
 
 
 def replay(
@@ -116,7 +58,7 @@ def replay(
     Args:
         source: replaces the token.
         answer: the first answer, which rejects its token.
-        request: which brought it, with the token in its URL.
+        request: the request that it answers, with the token in its URL.
         sent: that token.
         send: sends the request again.
         stream: whether the caller streams the body.
@@ -159,12 +101,13 @@ def heal(
     Args:
         source: replaces the token.
         rejected: the token that the platform has rejected.
-        answer: by which it did.
+        answer: the answer that says so.
         resend: makes the call again with this token; None where it cannot be made again.
         is_rejected: whether an answer rejects its token.
         timeout: seconds for getting the token.
         via: sends the gettoken.
     """
+    import tenacity  # here, because most processes never meet a rejection
 
     def again() -> bool:
         nonlocal rejected, answer
@@ -178,7 +121,8 @@ def heal(
         source.invalidate(rejected)  # else a stale request prepared once would meet it for ever
         return True
 
-    _resending(again)
+    # Called, never used to decorate: a decorated function is not safe among threads.
+    tenacity.Retrying(**_rules())(again)
     resent.get(set()).add(source.credential)
     return answer
 
@@ -191,8 +135,6 @@ async def heal_async(
     is_rejected: Callable[[R], object],
 ) -> R:
     """The same for a coroutine function."""
-    import asyncio  # here, because it takes as long to import as the whole of this package
-
     import tenacity
 
     async def again() -> bool:
@@ -204,7 +146,7 @@ async def heal_async(
         rejected, answer = token.value, second
         if not is_rejected(answer):
             return False
-        await asyncio.to_thread(source.invalidate, rejected)
+        await source.ainvalidate(rejected)
         return True
 
     await tenacity.AsyncRetrying(**_rules())(again)
@@ -265,19 +207,3 @@ def _hand_on_cookies(rejected: requests.Response, final: requests.Response) -> N
         del second["Set-Cookie"]
         for cookie in cookies:
             second["Set-Cookie"] = cookie
-
-
-def call_limit(timeout: Any) -> float | None:
-    """The seconds that a call's own `timeout=` leaves for getting a token.
-
-    Args:
-        timeout: as requests takes it: seconds, a pair (connect, read), urllib3's Timeout, None.
-    """
-    if timeout is None:
-        return None
-    parts = timeout if isinstance(timeout, tuple | list) else (timeout,)
-    if isinstance(timeout, Timeout):
-        whole = isinstance(timeout.total, int | float)
-        parts = (timeout.total,) if whole else (timeout.connect_timeout, timeout.read_timeout)
-    given = [part for part in parts if isinstance(part, int | float) and part > 0]
-    return float(sum(given)) if given else None

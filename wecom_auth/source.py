@@ -13,7 +13,7 @@ from .errors import WeComError
 from .exchange import Send
 from .redaction import mask_unless_refused
 from .registry import process_session, state_of
-from .state import LIMIT, Statistics
+from .state import TIME_LIMIT, Statistics
 from .tokens import Token
 
 
@@ -80,12 +80,12 @@ class TokenSource:
         Example:
             >>> source.get(timeout=3).value  # doctest: +SKIP
         """
-        limit, send = _limit(timeout), via or self._send
+        limit, send = time_limit(timeout), via or self._send
         return self.ready() or self._ageing(send) or flights.join(self._state, limit, send)
 
     async def aget(self, timeout: float | None = None) -> Token:
         """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
-        limit, send = _limit(timeout), self._send
+        limit, send = time_limit(timeout), self._send
         ready = self.ready() or self._ageing(send)
         return ready or await flights.join_async(self._state, limit, send)
 
@@ -94,15 +94,14 @@ class TokenSource:
         state = self._state
         memory = state.memory
         token = memory.load(state.key)
-        if token is None:
+        if token is None or not token.is_fresh(memory.monotonic(), memory.wall()):
             return None
-        age = token.age(memory.monotonic(), memory.wall())
-        return token if age < token._soft else None
+        return token
 
     def _ageing(self, send: Send) -> Token | None:
         """The token past its soft deadline, refreshed behind, or one that has come since."""
         token = self._state.current()
-        if token is not None and self._state.age(token) >= token._soft:
+        if token is not None and not token.is_fresh(*self._state.now()):
             flights.refresh_behind(self._state, send)
         return token
 
@@ -117,14 +116,14 @@ class TokenSource:
             >>> source.remaining(source.get())  # doctest: +SKIP
             7140.0
         """
-        return max(0.0, token._hard - self._state.age(token))
+        return token.remaining(*self._state.now())
 
     def refresh(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
         """A newer token than the one held, fetched now or just now by a neighbour.
 
         A platform may answer with the same token again. Arguments and errors as for `get`.
         """
-        return flights.join(self._state, _limit(timeout), via or self._send, force=True)
+        return flights.join(self._state, time_limit(timeout), via or self._send, force=True)
 
     def invalidate(self, rejected: Token | str) -> None:
         """Drop this token, here and in the store, if it is still the one that is held.
@@ -139,6 +138,15 @@ class TokenSource:
         if not isinstance(value, str) or not value:
             raise TypeError("rejected must be a Token or the value of one, a non-empty str")
         self._state.invalidate(value)
+
+    async def ainvalidate(self, rejected: Token | str) -> None:
+        """`invalidate` for a coroutine: a store is spoken to in a thread."""
+        from asyncio import to_thread
+
+        try:
+            await to_thread(self.invalidate, rejected)
+        except RuntimeError:  # no thread can start
+            self.invalidate(rejected)
 
     def replace(
         self, rejected: Token | str, timeout: float | None = None, *, via: Send | None = None
@@ -163,12 +171,7 @@ class TokenSource:
 
     async def areplace(self, rejected: Token | str) -> Token | None:
         """`replace` for a coroutine; whatever blocks runs in a thread."""
-        from asyncio import to_thread
-
-        try:
-            await to_thread(self.invalidate, rejected)
-        except RuntimeError:  # no thread can start
-            self.invalidate(rejected)
+        await self.ainvalidate(rejected)
         try:
             return self._other(rejected, await self.aget())
         except WeComError as error:
@@ -243,14 +246,19 @@ def as_source(source: TokenSource | Credential, store: object = None) -> TokenSo
     return source
 
 
-def _limit(timeout: float | None) -> float:
+def time_limit(timeout: float | None) -> float:
+    """The seconds that a caller's `timeout` allows for getting a token: 10 at most.
+
+    Raises:
+        TypeError, ValueError: it is no number of seconds above 0.
+    """
     if timeout is None:
-        return LIMIT
+        return TIME_LIMIT
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be seconds or None, not {type(timeout).__name__}")
     if not timeout > 0:
         raise ValueError("timeout must be more than 0 seconds")
-    return float(min(timeout, LIMIT))
+    return float(min(timeout, TIME_LIMIT))
 
 
 def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:

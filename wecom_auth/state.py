@@ -1,7 +1,6 @@
 """What the process knows of one credential: its token, what was rejected, what failed."""
 
 import copy
-import logging
 import random
 import time
 from concurrent.futures import Future
@@ -11,11 +10,12 @@ from typing import NamedTuple
 from .budget import Budget
 from .credentials import Credential
 from .errors import WeComError, remembered
+from .logs import log
 from .sharing import Shelf
 from .stores.memory import MemoryStore
 from .tokens import Token
 
-LIMIT = 10.0
+TIME_LIMIT = 10.0
 """Seconds that getting a token may take in all, unless the caller says less."""
 
 FAILURE_LIFE = 60.0
@@ -23,8 +23,6 @@ FAILURE_LIFE = 60.0
 
 _REMEMBERED_REJECTIONS = 8
 _LONGEST_PUT_OFF = 900.0
-
-log = logging.getLogger("wecom_auth")
 
 
 class Statistics(NamedTuple):
@@ -89,13 +87,13 @@ class State:
         token = self.memory.load(self.key)
         return None if token is None or self.is_over(token) else token
 
-    def age(self, token: Token) -> float:
-        """Seconds since this token was issued, on the memory's clocks."""
-        return token.age(self.memory.monotonic(), self.memory.wall())
+    def now(self) -> tuple[float, float]:
+        """The time on the memory's two clocks, monotonic and wall, as a `Token` takes it."""
+        return self.memory.monotonic(), self.memory.wall()
 
     def is_over(self, token: Token) -> bool:
         """Whether the token has passed its hard deadline."""
-        return self.age(token) >= token._hard
+        return token.is_over(*self.now())
 
     def publish(self, flight: Flight, token: Token) -> Token:
         """Make this the token, unless the flight that brought it has been given up meanwhile."""
@@ -104,7 +102,7 @@ class State:
             if self.flight is not flight:
                 return previous or token
             if previous is not None and previous.value == token.value:
-                self.put_off(1.0 if token is self.last else (token._hard - token._soft) / 4)
+                self.put_off(1.0 if token is self.last else token.leeway / 4)
                 self.told -= {"refresh"}
                 return previous
             self.memory.save(self.key, token)
@@ -182,11 +180,6 @@ class State:
                 self.budget = self.budget or Budget()
                 self.budget.spend(self.memory.monotonic())
 
-    def serve_last(self) -> Token:
-        """The last token again, rejected or not: all there is while no fetch is allowed."""
-        assert self.last is not None
-        return self.last
-
     def remember(self, failure: WeComError) -> None:
         """Answer with this failure for a while, here and in the processes that share the store."""
         with self.memory.lock:
@@ -213,7 +206,7 @@ class State:
             log.warning("%s: %s", self.credential, message)
 
     def forget(self) -> None:
-        """Start anew, as a test wishes; a fetch under way no longer counts."""
+        """Start over, for tests; what a fetch under way brings no longer counts."""
         fresh = State(self.credential, self.memory, self.shelf, self.key)
         with self.memory.lock:
             self.memory.discard(self.key)

@@ -12,11 +12,15 @@ from .redaction import shorten
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Token:
-    """A valid token. `value` is all that is public of it; str and repr do not show it whole.
+    """A valid token. str and repr do not show its value whole.
 
-    Its age counts from its birth on the monotonic or the wall clock, whichever makes it older:
-    one stands still while the machine sleeps, the other can be set back. How it stands in a URL
-    is found out once, and not for every call.
+    Its age is that on the monotonic or the wall clock, whichever makes it older: one stands still
+    while the machine sleeps, the other can be set back. Every question about it takes the time on
+    both, `now` and `wall`, in seconds.
+
+    Attributes:
+        value: the token itself.
+        escaped: the value as it stands in a URL's query; made once, not for every call.
     """
 
     value: str
@@ -24,13 +28,28 @@ class Token:
     _born_wall: float
     _soft: float
     _hard: float
-    _escaped: str
+    escaped: str
+
+    def is_fresh(self, now: float, wall: float) -> bool:
+        """Whether it has not reached its soft deadline, from which on it is to be renewed."""
+        return now - self._born < self._soft and wall - self._born_wall < self._soft
+
+    def is_over(self, now: float, wall: float) -> bool:
+        """Whether it has reached its hard deadline, from which on it is not handed out."""
+        return self.age(now, wall) >= self._hard
+
+    def remaining(self, now: float, wall: float) -> float:
+        """Seconds until its hard deadline; 0 when that has passed."""
+        return max(0.0, self._hard - self.age(now, wall))
 
     def age(self, now: float, wall: float) -> float:
         """Seconds since it was issued."""
-        by_wall = wall - self._born_wall
-        by_clock = now - self._born
-        return by_clock if by_clock > by_wall else by_wall
+        return max(now - self._born, wall - self._born_wall)
+
+    @property
+    def leeway(self) -> float:
+        """Seconds between the two deadlines, in which it is renewed while it still serves."""
+        return self._hard - self._soft
 
     def __repr__(self) -> str:
         return f"<Token {shorten(self.value)}>"
@@ -74,4 +93,4 @@ def from_record(text: str, now: float, wall: float) -> Token | None:
     if not isinstance(value, str) or not value or not age < life:
         return None
     token = issue(Grant(value, life), now, wall, age)
-    return token if age < token._hard else None
+    return None if token.is_over(now, wall) else token

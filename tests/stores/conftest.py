@@ -4,13 +4,6 @@ import pytest
 from redis import Redis
 from redis_server import RedisServer
 
-from wecom_auth.stores import protocol
-
-
-@pytest.fixture(autouse=True)
-def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_said", {})
-
 
 @pytest.fixture(scope="session")
 def _running_redis() -> Iterator[RedisServer]:

@@ -452,7 +452,7 @@ def test_a_child_that_outlives_the_killed_holder_does_not_keep_the_lock(
     holder = next(children)
     os.kill(holder, signal.SIGKILL)
     os.waitpid(holder, 0)
-    with store.lock("key", 0.5) as held:
+    with store.lock("key", 0) as held:  # no time to go on past a holder that has stalled
         assert held is True
 
 

@@ -78,6 +78,9 @@ def test_mode_is_told(fake: FakeWeCom):
 def test_bad_arguments_are_refused_at_once():
     with pytest.raises(ValueError, match="token_life is in seconds and must be positive, not 0"):
         FakeWeCom(token_life=0)
+    fake = FakeWeCom()
+    with pytest.raises(ValueError, match="must be positive, not -1"):
+        fake.token_life = -1
     with pytest.raises(ValueError, match="'repeat' or 'rotate', not 'both'"):
         FakeWeCom(mode="both")  # type: ignore[arg-type]
 

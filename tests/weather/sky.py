@@ -52,7 +52,7 @@ class Platform:
 
     def next_end(self) -> float:
         """Seconds until a live token ends by itself."""
-        desk = self.fake._platform.books.desk
+        desk = self.fake._desk
         live = [value for app in self.apps if (value := self.fake.token(*app))]
         return min((desk._issued[value].ends - desk.now() for value in live), default=float("inf"))
 

@@ -22,16 +22,16 @@ from pathlib import Path
 from ..credentials import AppCredential
 from ..dropin import install
 from ..dropin.handed import handed
-from ..environment import Environment
+from ..environment import CORPID, CORPSECRET, Environment
 from ..stores import open_store, store_of_environment
+from . import MISCONFIGURED
+from .console import say
 
-CONFIGURATION = 2
 WINDOWS = os.name == "nt"
 
 _HOOK = Path(__file__).parent / "hook"
 _TALLY = "WECOM_AUTH_TALLY"
 _OWNER = "WECOM_AUTH_TALLY_OWNER"
-_NAMES = ("CORPID", "CORP_ID", "CORPSECRET", "SECRET", "CORP_SECRET")
 
 
 def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = False) -> int:
@@ -43,8 +43,8 @@ def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = 
         stats: say at the end what was saved and healed.
 
     Returns:
-        2 where the store is unusable. On Windows, which
-        cannot replace a process, the script's own exit status.
+        2 where the store is unusable. Otherwise it does not return; on Windows, which cannot
+        replace a process, the script's own exit status.
 
     Example:
         >>> run_command(["alert.py", "disk full"], store="file:")  # doctest: +SKIP
@@ -53,12 +53,12 @@ def run_command(argv: Sequence[str], *, store: str | None = None, stats: bool = 
     try:
         store_of_environment() if store is None else open_store(store)
     except (ValueError, ModuleNotFoundError) as error:
-        print(f"wecom-auth run: {error}", file=sys.stderr)
-        return CONFIGURATION
+        say(f"wecom-auth run: {error}", error=True)
+        return MISCONFIGURED
     try:
         given(environ)
     except ValueError as error:  # the script may have names of its own for its secrets
-        print(f"wecom-auth run: without a credential of the environment: {error}", file=sys.stderr)
+        say(f"wecom-auth run: without a credential of the environment: {error}", error=True)
     paths = [str(_HOOK), *filter(None, [environ.get("PYTHONPATH")])]
     environ["PYTHONPATH"] = os.pathsep.join(paths)
     if stats:
@@ -74,7 +74,7 @@ def given(environ: dict[str, str]) -> list[AppCredential]:
     Raises:
         ValueError: half of one.
     """
-    if Environment("WECOM_", environ).read(*_NAMES) is None:
+    if Environment("WECOM_", environ).read(*CORPID, *CORPSECRET) is None:
         return []
     return [AppCredential.from_env(environ=environ)]
 

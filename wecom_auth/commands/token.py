@@ -4,9 +4,8 @@ from ..credentials import AppCredential
 from ..errors import TokenConnectionError, TokenTimeout, WeComError
 from ..redaction import shorten
 from ..source import TokenSource
+from . import FAILED, MISCONFIGURED
 from .console import say
-
-REFUSED, CONFIGURATION = 1, 2
 
 _UNREACHED = (
     "is the platform to be reached from here? See WECOM_BASE_URL, HTTP_PROXY and HTTPS_PROXY"
@@ -34,13 +33,13 @@ def token_command(store: str | None = None, *, show: bool = False) -> int:
     try:
         source = TokenSource(AppCredential.from_env(), store=store)
     except (ValueError, ImportError, OSError) as error:
-        return _fail(str(error), CONFIGURATION)
+        return _fail(str(error), MISCONFIGURED)
     try:
         token = source.get()
     except (TokenConnectionError, TokenTimeout) as error:
-        return _fail(f"{error} | {_UNREACHED}", REFUSED)
+        return _fail(f"{error} | {_UNREACHED}", FAILED)
     except WeComError as error:
-        return _fail(str(error), REFUSED)
+        return _fail(str(error), FAILED)
     if show:
         say(token.value)
         return 0

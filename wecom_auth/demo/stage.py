@@ -14,8 +14,8 @@ import requests
 import tenacity
 
 from ..credentials import AppCredential
+from ..logs import log
 from ..redaction import redact
-from ..state import log
 from ..testing.fake import FakeWeCom
 from ..testing.holds import Hold
 

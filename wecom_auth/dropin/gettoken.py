@@ -11,18 +11,19 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse, Timeout
 
-from ..answers import parse, peek
+from ..answers import parse
 from ..credentials import AppCredential
 from ..errors import WeComError
+from ..peeking import peek
 from ..redaction import redact
-from ..replay import call_limit
-from ..state import LIMIT
+from ..sending import call_limit
+from ..state import TIME_LIMIT
 from ..tokens import Token
 from .inline import InlineSource
 
 SHORTEST_LIFE = 300
-"""Seconds that an answer states at least: clients count some off (`ex=expires_in - 200`), and a
-token that ends before is replaced under them."""
+"""The least `expires_in` that an answer states, in seconds: clients subtract a margin from it
+(`ex=expires_in - 200`). A token that ends sooner is replaced without their noticing."""
 
 _builder = HTTPAdapter()  # which sends nothing
 _PATH = re.compile(r"(https?://[^?#]*?)/+cgi-bin/+gettoken(?:[?#]|$)")
@@ -48,7 +49,7 @@ def credential_of(request: requests.PreparedRequest) -> AppCredential | None:
 
 
 class Exchange:
-    """Sends the caller's own gettoken where the source wishes for one; keeps what came of it.
+    """Sends the caller's own gettoken when the source needs one; keeps the answer or the error.
 
     Attributes:
         made: whether the platform was asked.
@@ -93,7 +94,7 @@ class Exchange:
     def _timeout(self, limit: float) -> Any:
         given = self._options.get("timeout")
         seconds = call_limit(given)
-        its_own = not self.made and seconds is not None and seconds <= LIMIT
+        its_own = not self.made and seconds is not None and seconds <= TIME_LIMIT
         return given if its_own else Timeout(total=limit)
 
     def _clear(self) -> None:
@@ -113,13 +114,12 @@ def answer(
     Raises:
         requests.RequestException: the network's own error, or what is remembered of one.
     """
-    failure = None
+    # `is None`, because an answer with status 400 or more is false.
     try:
         token = source.get(limit, via=exchange)
     except WeComError as error:
         failure = error
-    # An answer with status 400 or more is false.
-    if failure is None:
+    else:
         own = exchange.own_answer(token)
         return (_success(source, request, token) if own is None else own), token
     own = exchange.own_failure()

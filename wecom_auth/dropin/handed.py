@@ -69,7 +69,6 @@ class Handed:
         self._entries: LRUCache[int, Entry] = LRUCache(size)
         self._learned: LRUCache[str, tuple[Credential, dict[str, str | bytes]]] = LRUCache(size)
         self._bases: LRUCache[str, bool] = LRUCache(64)
-        self._told: frozenset[str] = frozenset()
         self._counts: dict[str, int] = {}
 
     def learn(self, credential: Credential, headers: Mapping[str, str | bytes]) -> None:
@@ -143,19 +142,12 @@ class Handed:
         with self._lock:
             return Counts(**self._counts)
 
-    def is_news(self, trouble: str) -> bool:
-        """Whether this is said for the first time."""
-        with self._lock:
-            said, self._told = trouble in self._told, self._told | {trouble}
-        return not said
-
     def forget(self) -> None:
         """Forget everything but the counts: what `wecom_auth.testing.reset` does."""
         with self._lock:
             self._entries.clear()
             self._learned.clear()
             self._bases.clear()
-            self._told = frozenset()
 
     def renew_lock(self) -> None:
         """In a forked child: a lock that another thread held would be held for ever."""

@@ -13,8 +13,8 @@ from ..answers import rejection
 from ..auth import is_authorised
 from ..credentials import AppCredential
 from ..errors import REJECTED, WeComError
-from ..replay import by_name, call_limit
-from ..state import log
+from ..logs import log
+from ..sending import by_name, call_limit
 from . import gettoken
 from .handed import handed
 from .inline import InlineSource
@@ -22,8 +22,8 @@ from .owners import Owners
 from .translation import NAME, Call, is_dead
 
 UNUSED = 60.0
-"""Seconds after which gettoken is asked again for a token that no call was seen to carry: what
-sends it goes past us, and so do the rejections that this caller may be answering."""
+"""Seconds for which a token that no call was seen to carry is handed out again. Its calls bypass us
+(another HTTP client makes them), and so do their rejections, after which the code asks gettoken."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class DropInAdapter(BaseAdapter):
         if owner is not None and is_dead(own, *owner) and not is_authorised(request):
             return Call(self._inner, request, options, own, *owner).send()
         answer = self._inner.send(request, **options)
-        if owner is None and not _unless_it_fails(self._owners.concern, url):
+        if owner is None and not _unless_it_fails(self._owners.concerns, url):
             return answer
         stream = bool(options.get("stream"))
         if rejection(answer, REJECTED, stream=stream) is None or is_authorised(request):

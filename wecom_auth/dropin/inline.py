@@ -2,7 +2,7 @@
 
 from .. import flights
 from ..exchange import Send
-from ..source import TokenSource, _limit
+from ..source import TokenSource, time_limit
 from ..tokens import Token
 
 
@@ -18,11 +18,11 @@ class InlineSource(TokenSource):
 
     def get(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
         """A valid token, as `TokenSource.get` gives it."""
-        state, limit, send = self._state, _limit(timeout), via or self._send
+        state, limit, send = self._state, time_limit(timeout), via or self._send
         token = state.current()
         if token is None:
             return flights.join(state, limit, send)
-        if state.age(token) >= token._soft:
+        if not token.is_fresh(*state.now()):
             flights.refresh_in_front(state, token, limit, send)
             return state.current() or token
         return token

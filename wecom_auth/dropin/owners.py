@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from ..credentials import Credential
 from ..endpoints import PLATFORM, carries_token
-from ..state import log
+from ..logs import warn_once
 from ..stores import TokenStore, guard, open_store, store_of_environment
 from ..stores.memory import MemoryStore
 from .handed import Entry, handed
 from .inline import InlineSource
 
 _SOURCES = 1024
-"""How many are kept: making one anew costs a tenth of a call, and there is one in every call."""
+"""How many sources are kept: making one costs a tenth of a call, and every call needs one."""
 
 
 class Owners:
@@ -67,13 +67,13 @@ class Owners:
             return None
         return self.source(credential), handed.hand_out(value, credential, self.shared)
 
-    def concern(self, url: str) -> bool:
+    def concerns(self, url: str) -> bool:
         """Whether this is a WeCom call that carries an app's token."""
         bases = {PLATFORM, *handed.bases, *(each.base_url for each in self.credentials)}
         return any(carries_token(url, base) for base in bases)
 
     def _knows(self, credential: Credential) -> bool:
-        """Not what was given to an installation that has ended."""
+        """Given here or learned: not one that only an installation which has ended was given."""
         return credential in self.credentials or handed.credential(credential.key) is not None
 
     def _of_shared(self, value: str) -> Credential | None:
@@ -89,13 +89,13 @@ class Owners:
         if len(given) == len(every) == 1:
             return given.pop()
         if given:
-            _say_once(
+            warn_once(
                 "a rejected access_token was not handed out here, and of several apps it cannot"
                 " be told whose it is: give the processes that fetch and use it one store, or"
                 " keep one app per process"
             )
         else:
-            _say_once(
+            warn_once(
                 "a rejected access_token was not handed out here, so it is not replaced: name"
                 " its app with install(credentials=[AppCredential(...)]), or with WECOM_CORPID"
                 " and WECOM_CORPSECRET under `wecom-auth run`"
@@ -107,8 +107,3 @@ def _open(store: object) -> TokenStore | MemoryStore | None:
     if isinstance(store, MemoryStore):
         return store
     return store_of_environment() if store is None else open_store(store)
-
-
-def _say_once(text: str) -> None:
-    if handed.is_news(text):
-        log.warning("%s", text)

@@ -9,9 +9,10 @@ from requests.adapters import BaseAdapter
 from .. import query
 from ..answers import rejection
 from ..errors import WeComError
+from ..logs import log
 from ..redaction import hide_token, twin
-from ..replay import call_limit, replay, send_clean, send_exchange
-from ..state import log
+from ..replay import replay
+from ..sending import call_limit, send_clean, send_exchange
 from .handed import Entry, handed
 from .inline import InlineSource
 

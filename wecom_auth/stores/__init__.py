@@ -3,8 +3,9 @@
 `FileStore` and `RedisStore` are imported when first asked for, with their libraries.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import exports
 from .breaker import Breaker, guard
 from .opening import open_store, store_of_environment
 from .protocol import LEASE, StoreError, TokenStore
@@ -25,14 +26,4 @@ __all__ = [
     "store_of_environment",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "FileStore":
-        from .file import FileStore
-
-        return FileStore
-    if name == "RedisStore":
-        from .redis import RedisStore
-
-        return RedisStore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = exports(__name__, {".file": ("FileStore",), ".redis": ("RedisStore",)})

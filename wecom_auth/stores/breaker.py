@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
-from .protocol import METHODS, TokenStore, log
+from ..logs import log
+from .protocol import METHODS, TokenStore
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 30.0

@@ -13,8 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ..logs import warn_once
 from . import filelocks
-from .protocol import LEASE, StoreError, warn_once
+from .protocol import LEASE, StoreError
 from .waiting import Release, take
 
 WRITE_LIMIT = 2.0

@@ -8,13 +8,11 @@ from typing import Any
 
 from cachetools import TTLCache
 
+from ..exchange import TOKEN_LIFE
 from ..tokens import Token
 
 SIZE = 131_072
 """How many tokens the process-wide cache holds; the least recently used go first."""
-
-LIFE = 7200.0
-"""Seconds an entry may stay; the token's own deadlines, which are earlier, decide."""
 
 
 class MemoryStore:
@@ -42,7 +40,7 @@ class MemoryStore:
         wall: Callable[[], float] = time.time,
     ) -> None:
         if cache is None:
-            cache = TTLCache(SIZE, LIFE, timer=monotonic)
+            cache = TTLCache(SIZE, TOKEN_LIFE, timer=monotonic)  # its deadlines come first
         if not isinstance(cache, MutableMapping):
             raise TypeError(f"cache must be a cachetools cache, not {type(cache).__name__}")
         self.cache = cache
@@ -63,7 +61,10 @@ class MemoryStore:
     def save(self, key: str, token: Token) -> None:
         """Keep this token."""
         with self.lock:
-            self._save(key, token)
+            try:
+                self.cache[key] = token
+            except ValueError:  # a user's cache of size 0: nothing is kept, and that is their wish
+                self.cache.pop(key, None)
 
     def discard(self, key: str, value: str | None = None) -> bool:
         """Drop the token if its value is still this one (or whatever it is); tell if it was."""
@@ -78,12 +79,6 @@ class MemoryStore:
         """Drop every token."""
         with self.lock:
             self.cache.clear()
-
-    def _save(self, key: str, token: Token) -> None:
-        try:
-            self.cache[key] = token
-        except ValueError:  # a user's cache of size 0: nothing is kept, and that is their wish
-            self.cache.pop(key, None)
 
     def __repr__(self) -> str:
         return f"<MemoryStore over {type(self.cache).__name__}>"

@@ -1,4 +1,4 @@
-"""From what a user writes to a store."""
+"""Opens the store that a user names, by an object or by a URL."""
 
 import os
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def open_store(spec: object) -> TokenStore | None:
 
 
 def store_of_environment(environ: Mapping[str, str] = os.environ) -> TokenStore | None:
-    """The store that an operator wishes who sets WECOM_STORE, for code that says nothing of one.
+    """The store that the environment variable WECOM_STORE names, for code that names none.
 
     Raises:
         ValueError, ModuleNotFoundError: as `open_store`, naming the variable.

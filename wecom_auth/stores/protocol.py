@@ -1,6 +1,5 @@
 """What a shared store is: three methods over short texts."""
 
-import logging
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -12,8 +11,6 @@ Longer than the 10 seconds one fetch may take in all, so a slow holder is not ro
 
 METHODS = ("load", "compare_and_set", "lock")
 
-log = logging.getLogger("wecom_auth")
-
 
 @runtime_checkable
 class TokenStore(Protocol):
@@ -22,7 +19,7 @@ class TokenStore(Protocol):
     Keys are printable text of up to about 300 characters, values short JSON texts; neither is
     the store's business. Any method may raise anything when the store is away: the callers go
     through `Breaker`, which never does. A store of your own fits on a page, and
-    `wecom_auth.testing.conformance.StoreConformance` tests it.
+    `wecom_auth.testing.StoreConformance` tests it.
 
     Two handles over the same place should be equal and hash alike, so that they share one
     breaker and one state in the process.
@@ -78,13 +75,3 @@ class StoreError(OSError):
         Traceback (most recent call last):
         StoreError: others may write to /tmp: chmod 700 /tmp, or name a directory of your own
     """
-
-
-_said: dict[str, object] = {}
-
-
-def warn_once(text: str) -> None:
-    """Log a WARNING, the first time it is said in this process."""
-    mine = object()
-    if _said.setdefault(text, mine) is mine:
-        log.warning("%s", text)

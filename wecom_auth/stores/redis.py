@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from .protocol import LEASE, StoreError, warn_once
+from ..logs import warn_once
+from .protocol import LEASE, StoreError
 from .waiting import Release, take
 
 if TYPE_CHECKING:

@@ -14,15 +14,16 @@ fake.assert_delivered("text", times=2)
 
 One state, three fronts: `FakeWeCom.serve` (HTTP, nothing but the standard library),
 `FakeWeCom.mocked` (in process through `responses`, extra `[testing]`), and `wecom-auth fake`
-for tests in other languages.  The pytest fixtures are in `wecom_auth.testing.plugin`.
+for tests in other languages. The pytest fixtures are in `wecom_auth.testing.plugin`.
 
 Nothing is imported until it is asked for.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import exports
 
 if TYPE_CHECKING:
     from ..registry import reset
@@ -47,24 +48,19 @@ __all__ = [
     "reset",
 ]
 
-_HOMES = {
-    "Call": ".journal",
-    "FakeWeCom": ".fake",
-    "Fault": ".faults",
-    "Hold": ".holds",
-    "Reply": ".wire",
-    "Request": ".wire",
-    "Server": ".server",
-    "StoreConformance": ".conformance",
-    "Upload": ".journal",
-    "reset": "..registry",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+__getattr__ = exports(
+    __name__,
+    {
+        ".conformance": ("StoreConformance",),
+        ".fake": ("FakeWeCom",),
+        ".faults": ("Fault",),
+        ".holds": ("Hold",),
+        ".journal": ("Call", "Upload"),
+        ".server": ("Server",),
+        ".wire": ("Reply", "Request"),
+        "..registry": ("reset",),
+    },
+)
 
 
 def __dir__() -> list[str]:

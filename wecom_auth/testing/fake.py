@@ -26,7 +26,7 @@ class FakeWeCom(Witness):
     """A WeCom platform in memory: it issues tokens, ends them, and remembers what it was asked.
 
     Any corpid and secret is an app until `app()` declares some; then only those are.
-    The clock stands still until `advance()` moves it.  Safe to use from any number of threads.
+    The clock stands still until `advance()` moves it. Safe to use from any number of threads.
 
     Args:
         token_life: seconds that a token lives, and what `expires_in` says.
@@ -55,46 +55,47 @@ class FakeWeCom(Witness):
         clock: Callable[[], float] = lambda: 0.0,
         remember: int | None = None,
     ) -> None:
-        if not token_life > 0:
-            raise ValueError(f"token_life is in seconds and must be positive, not {token_life!r}")
         self._journal = Journal(remember)
-        self._platform = Platform(TokenDesk(token_life, "repeat", clock), self._journal)
+        self._desk = TokenDesk(token_life, mode, clock)
+        self._platform = Platform(self._desk, self._journal)
         self._changed = self._platform.changed
-        self.mode = mode
+        self.mode, self.token_life = mode, token_life  # which look at them
 
     # --- apps, tokens, time ---
 
     def app(self, corpid: str, corpsecret: str) -> None:
         """Declares an app; from now on a wrong secret is 40001 and an unknown corpid 40013."""
         with self._changed:
-            self._platform.books.desk.declare((corpid, corpsecret))
+            self._desk.declare((corpid, corpsecret))
 
     @property
     def mode(self) -> Mode:
         """`"repeat"` or `"rotate"`; may be changed at any time."""
-        return self._platform.books.desk.mode
+        return self._desk.mode
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
         if mode not in ("repeat", "rotate"):
             raise ValueError(f"mode must be 'repeat' or 'rotate', not {mode!r}")
         with self._changed:
-            self._platform.books.desk.mode = mode
+            self._desk.mode = mode
 
     @property
     def token_life(self) -> float:
         """Seconds that a token lives which is issued from now on."""
-        return self._platform.books.desk.life
+        return self._desk.life
 
     @token_life.setter
     def token_life(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise ValueError(f"token_life is in seconds and must be positive, not {seconds!r}")
         with self._changed:
-            self._platform.books.desk.life = seconds
+            self._desk.life = seconds
 
     def advance(self, seconds: float) -> None:
         """Moves the platform's clock; tokens whose time has come answer 42001."""
         with self._changed:
-            self._platform.books.desk.advance(seconds)
+            self._desk.advance(seconds)
 
     def expire(self, corpid: str | None = None, corpsecret: str | None = None) -> int:
         """Ends live tokens as if their time were over: 42001 from now on.
@@ -107,22 +108,22 @@ class FakeWeCom(Witness):
             How many tokens ended.
         """
         with self._changed:
-            return self._platform.books.desk.end(EXPIRED_TOKEN, corpid, corpsecret)
+            return self._desk.end(EXPIRED_TOKEN, corpid, corpsecret)
 
     def revoke(self, corpid: str | None = None, corpsecret: str | None = None) -> int:
-        """Ends live tokens before their time: 40014 from now on.  Arguments as in `expire`."""
+        """Ends live tokens before their time: 40014 from now on. Arguments as in `expire`."""
         with self._changed:
-            return self._platform.books.desk.end(INVALID_TOKEN, corpid, corpsecret)
+            return self._desk.end(INVALID_TOKEN, corpid, corpsecret)
 
     def token(self, corpid: str, corpsecret: str) -> str | None:
         """The app's live token, None if there is none."""
         with self._changed:
-            return self._platform.books.desk.live((corpid, corpsecret))
+            return self._desk.live((corpid, corpsecret))
 
     def issue(self, corpid: str, corpsecret: str) -> str:
         """Hands out a token as gettoken does, without a call in the journal."""
         with self._changed:
-            return self._platform.books.desk.issue((corpid, corpsecret))
+            return self._desk.issue((corpid, corpsecret))
 
     # --- trouble ---
 
@@ -197,7 +198,7 @@ class FakeWeCom(Witness):
         """
         self.let_go()
         with self._changed:
-            self._platform.books.desk.forget()
+            self._desk.forget()
             self._platform.routes.clear()
             self._journal.clear()
 
@@ -216,7 +217,7 @@ class FakeWeCom(Witness):
             path: `user/convert_to_openid`, `/cgi-bin/…` also; one outside of `/cgi-bin/` starts
                 with a slash.
             answer: a dict (sent as JSON, exactly), `(status, headers, body)`, or a function of
-                the `Request` that returns either.  `Content-Encoding: gzip` compresses the body,
+                the `Request` that returns either. `Content-Encoding: gzip` compresses the body,
                 `Transfer-Encoding: chunked` sends it so.
             check_token: refuse a call whose token is missing or dead, as the platform does.
 
@@ -254,8 +255,8 @@ class FakeWeCom(Witness):
     def mocked(self, base_url: str = HOST) -> Mocked:
         """Answers `requests` in this process: `with fake.mocked():` or `@fake.mocked()`.
 
-        Needs `pip install "wecom-auth[testing]"`.  Your own `responses` rules go on working
-        inside and around it, and win where both could answer.  It reads files and streams into
+        Needs `pip install "wecom-auth[testing]"`. Your own `responses` rules go on working
+        inside and around it, and win where both could answer. It reads files and streams into
         memory before anybody sends them: what happens to bodies is tested with `serve()`.
 
         Args:

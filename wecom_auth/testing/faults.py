@@ -126,7 +126,7 @@ class Fault:
 
 
 class Faults:
-    """All faults in force, the newest first.  Called under the platform's lock but for `add`."""
+    """All faults in force, the newest first. Called under the platform's lock but for `add`."""
 
     def __init__(self, changed: Condition) -> None:
         self._changed = changed
@@ -166,7 +166,7 @@ def _check(kind: str | int, times: int | None, seconds: float, when: When) -> No
     if when not in ("before", "after"):
         raise ValueError(f"when must be 'before' or 'after', not {when!r}")
     if kind == "slow" and not seconds > 0:
-        raise ValueError("how slow?  Give seconds=…")
+        raise ValueError("how slow? Give seconds=…")
 
 
 def _without_error_headers(reply: Reply) -> Reply:

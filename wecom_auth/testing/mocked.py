@@ -1,7 +1,7 @@
 """The fake platform inside the process, through `responses`.
 
 Every `responses` mock that is active answers for the platform while `fake.mocked()` is entered,
-the user's own included: their rules are asked first, wherever the two are nested.  That is why
+the user's own included: their rules are asked first, wherever the two are nested. That is why
 the registries' `find` is wrapped, and not one rule added to one mock.
 """
 

@@ -7,7 +7,7 @@
 | `@pytest.mark.wecom_guard` | the test fails if its code tries to reach the real host |
 | `--wecom-guard`, ini `wecom_guard = true` | the same for every test |
 
-Each fixture is usable alone.  No token and no remembered failure survives from test to test.
+Each fixture is usable alone. No token and no remembered failure survives from test to test.
 Everything is imported when it is first used: to a project that does not use the plugin it costs
 next to nothing, and `responses` is needed by `fake_wecom` only.
 """

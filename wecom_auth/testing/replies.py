@@ -43,7 +43,7 @@ def ok(serial: int, **fields: Any) -> Reply:
 
 
 def error(code: int, serial: int, path: str = "") -> Reply:
-    """A refusal: HTTP 200 and an int errcode.  The words hold a hint that changes every time.
+    """A refusal: HTTP 200 and an int errcode. The words hold a hint that changes every time.
 
     Args:
         code: the errcode.

@@ -14,11 +14,12 @@ $ curl -X POST http://127.0.0.1:8080/_fake/expire
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from threading import Event
 from types import FrameType
 
+from ..commands import FAILED
+from ..commands.console import say
 from .control import Controls
 from .fake import FakeWeCom
 from .server import Server
@@ -41,9 +42,9 @@ def fake_command(port: int, host: str = "127.0.0.1") -> int:
     try:
         url = server.start()
     except OSError as reason:
-        print(f"cannot listen on {host}:{port}: {reason.strerror}", file=sys.stderr)
-        return 1
-    print(f"the fake WeCom platform listens on {url} (Ctrl+C ends it)", flush=True)
+        say(f"cannot listen on {host}:{port}: {reason.strerror}", error=True)
+        return FAILED
+    say(f"the fake WeCom platform listens on {url} (Ctrl+C ends it)")
     try:
         _wait_for_the_end()
     finally:

@@ -18,7 +18,7 @@ BACKLOG = 1024
 class Server:
     """One HTTP server; `with fake.serve() as url:` or `start()` and `stop()`.
 
-    After `stop()` no thread and no socket is left.  Started again, it listens on the same port.
+    After `stop()` no thread and no socket is left. Started again, it listens on the same port.
 
     Attributes:
         fake: the platform behind it.

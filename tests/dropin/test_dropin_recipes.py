@@ -15,7 +15,7 @@ import pytest
 from wecom_auth.dropin import installation as dropin
 from wecom_auth.testing import FakeWeCom
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 RECIPES = TESTS.parent / "recipes"
 CORPID, SECRET = "ww0123456789abcdef", "the-secret-of-the-app"
 

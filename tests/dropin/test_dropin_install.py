@@ -36,17 +36,6 @@ def _left_as_it_was() -> Iterator[None]:
     assert not dropin._active
 
 
-@pytest.fixture
-def fake() -> FakeWeCom:
-    return FakeWeCom()
-
-
-@pytest.fixture
-def client(fake: FakeWeCom) -> Iterator[Legacy]:
-    with fake.serve() as url:
-        yield Legacy(url)
-
-
 class Spy(HTTPAdapter):
     """Notes what it is given to send."""
 

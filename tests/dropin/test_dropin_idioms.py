@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from legacy import BODIES, CALLS, CONTENT, FETCHES, ONE_WAY_BODIES, Legacy, close_files, message
+from legacy import BODIES, CALLS, CONTENT, FETCHES, ONE_WAY_BODIES, Legacy, message
 
 from wecom_auth import install
 from wecom_auth.testing import FakeWeCom
-
-
-@pytest.fixture
-def fake() -> FakeWeCom:
-    return FakeWeCom()
-
-
-@pytest.fixture
-def client(fake: FakeWeCom) -> Iterator[Legacy]:
-    with fake.serve() as url:
-        yield Legacy(url)
-    close_files()
 
 
 def delivered(fake: FakeWeCom) -> int:

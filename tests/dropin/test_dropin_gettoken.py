@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,12 +34,6 @@ def clock() -> Clock:
 @pytest.fixture
 def fake(clock: Clock) -> FakeWeCom:
     return FakeWeCom(clock=clock)
-
-
-@pytest.fixture
-def client(fake: FakeWeCom) -> Iterator[Legacy]:
-    with fake.serve() as url:
-        yield Legacy(url)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -22,17 +21,6 @@ from wecom_auth.dropin.handed import Handed, handed
 from wecom_auth.dropin.inline import InlineSource
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request, reset
-
-
-@pytest.fixture
-def fake() -> FakeWeCom:
-    return FakeWeCom()
-
-
-@pytest.fixture
-def client(fake: FakeWeCom) -> Iterator[Legacy]:
-    with fake.serve() as url:
-        yield Legacy(url)
 
 
 def app(client: Legacy, corpid: str = CORP, secret: str = SECRET) -> AppCredential:

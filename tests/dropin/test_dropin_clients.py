@@ -21,7 +21,7 @@ from wecom_auth.testing import FakeWeCom
 
 Send = Callable[[str], object]
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
