@@ -464,7 +464,7 @@ def test_a_coroutine_is_called_again_once(said: Any) -> None:
 
 
 def test_a_coroutine_that_cannot_be_called_again_does_not_stall_the_loop() -> None:
-    """Its token is dropped, the store and the owner are told, in a thread."""
+    """Its token is dropped; the next call has the owner told, in a thread, before it asks."""
     threads: list[threading.Thread] = []
     app = ExternalToken(lambda: "t1", lambda value: threads.append(threading.current_thread()))
 
@@ -473,6 +473,8 @@ def test_a_coroutine_that_cannot_be_called_again_does_not_stall_the_loop() -> No
         return DEAD
 
     assert asyncio.run(call(iter([1]))) is DEAD
+    assert threads == []
+    asyncio.run(call(iter([1])))
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
 
@@ -664,7 +666,8 @@ def test_a_coroutine_rejected_again_gives_what_was_said_last() -> None:
 
     assert asyncio.run(call())["call"] == 2
     assert calls == ["t1", "t2"]
-    assert owner.number == 3, "the second one is dropped too"
+    asyncio.run(call())
+    assert calls[2:] == ["t3", "t4"], "the second one was dropped too"
 
 
 def test_a_coroutine_without_another_token_gives_what_was_said() -> None:

@@ -337,6 +337,25 @@ def test_a_body_that_is_there_is_read_at_once_where_that_can_be_told(wrap: Any, 
     assert (body.reads <= 2) == at_once
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ([HEAD % 100 + BODY], requests.ConnectionError),
+        ([HEAD % 100 + BODY, *[b""] * 100], requests.Timeout),
+    ],
+    ids=["cut short", "stalled"],
+)
+def test_a_body_that_does_not_end_is_a_failure_of_the_network(
+    body: list[bytes], kind: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fetching, "TRIES", 1)
+    with Dripping(*body) as server:
+        app = AppCredential(CORP, SECRET, base_url=server.url)
+        with pytest.raises(kind) as caught:
+            TokenSource(app).get(timeout=0.3)
+    assert isinstance(caught.value, TokenUnavailable)
+
+
 def test_a_body_that_drips_is_given_up_at_the_limit():
     with Dripping(*drip_the_body()) as server:
         source = TokenSource(AppCredential(CORP, SECRET, base_url=server.url))

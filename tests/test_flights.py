@@ -29,9 +29,11 @@ from wecom_auth import (
     CredentialError,
     ExternalToken,
     MemoryStore,
+    Token,
     TokenSource,
     TokenUnavailable,
     WeComAuth,
+    errors,
     fetching,
     flights,
 )
@@ -154,11 +156,12 @@ def test_each_caller_gets_an_exception_of_its_own(wecom_server: Server):
 def test_control_an_exception_that_is_shared_grows(
     wecom_server: Server, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(flights.copy, "copy", lambda error: error)
+    for module in (flights, errors):
+        monkeypatch.setattr(module, "anew", lambda error: error)
     wecom_server.fake.app(CORP, SECRET)
-    errors = failures(TokenSource(app(wecom_server, "wrong")), 20)
-    assert len({id(error) for error in errors}) < 20
-    assert depth(errors[-1]) > 2 * 20
+    raised = failures(TokenSource(app(wecom_server, "wrong")), 20)
+    assert len({id(error) for error in raised}) < 20
+    assert depth(raised[-1]) > 2 * 20
 
 
 # --- revoked under load ---
@@ -584,16 +587,48 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[Any]:
 
 
 def test_a_handler_that_sends_alerts_is_not_kept_waiting(caplog: pytest.LogCaptureFixture):
-    (error,) = alerts(caplog)
-    assert "a logging handler that calls WeCom" in str(error)
+    (token,) = alerts(caplog)
+    assert isinstance(token, Token), "what is to be logged is logged when everybody has his token"
 
 
-def test_control_without_knowing_the_leader_it_waits_for_itself(
+def test_control_logged_in_the_flight_it_would_wait_for_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
+    monkeypatch.setattr(Flight, "afterwards", lambda flight, call, *args: call(*args))
+    (error,) = alerts(caplog)
+    assert "a logging handler that calls WeCom" in str(error)
     monkeypatch.setattr(flights, "_refuse_own", lambda flight: None)
     (error,) = alerts(caplog)
     assert isinstance(error, TokenTimeout)
+
+
+class Locked(logging.Handler):
+    """One that is busy while its lock is held, as each is while it emits."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.busy = threading.Lock()
+        self.emitted: list[bool] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.emitted.append(self.busy.acquire(timeout=20))
+
+
+def test_who_logs_while_it_waits_for_a_token_is_not_waited_for(caplog: pytest.LogCaptureFixture):
+    """A handler that sends an alert waits for a token; the leader's own line waits for it."""
+    fake, handler = FakeWeCom(), Locked()
+    caplog.set_level(logging.INFO, "wecom_auth")
+    source, log = program(fake, Clock()), logging.getLogger("wecom_auth")
+    log.addHandler(handler)
+    try:
+        with fake.hold("gettoken") as hold, meanwhile(source.get):
+            hold.wait_for(1)
+            with handler.busy, meanwhile(lambda: source.get(timeout=5)) as alert:
+                hold.release()
+                assert isinstance(alert.result(10), Token), "before the leader could log"
+    finally:
+        log.removeHandler(handler)
+    assert handler.emitted == [True]
 
 
 def test_an_owner_that_asks_itself_is_told_so(monkeypatch: pytest.MonkeyPatch):

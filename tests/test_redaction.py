@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 from ways import CORP, SECRET, Client, all_ways, platform
 
-from wecom_auth import mask_urllib3_logs, redaction
+from wecom_auth import AppCredential, TokenSource, mask_urllib3_logs, redaction
 from wecom_auth.redaction import clean_error, hide_token, redact, shorten, twin, visible_request
 
 MASKED = {
@@ -89,6 +89,14 @@ def test_urllib3_logs(way: str, enabled: bool, caplog: pytest.LogCaptureFixture)
     assert "Retrying" in text
     assert "userid=alice" in text
     assert (token in text, SECRET in text) == (not enabled, not enabled)
+
+
+@pytest.mark.usefixtures("masking")
+def test_a_source_by_itself_masks_too() -> None:
+    for name in redaction._LEAKING:
+        logging.getLogger(name).removeFilter(redaction._mask)
+    TokenSource(AppCredential(CORP, SECRET))
+    assert redaction._mask in logging.getLogger("urllib3.connectionpool").filters
 
 
 @pytest.mark.usefixtures("masking")

@@ -186,6 +186,26 @@ def test_a_wrong_secret_is_known_to_the_neighbours(fake: FakeWeCom, texts: dict[
     assert fake.gettoken_calls == 1
 
 
+def test_an_ip_that_is_not_trusted_is_no_matter_of_the_neighbours(
+    fake: FakeWeCom, texts: dict[str, str]
+):
+    with fake.fail("ip-not-trusted", path="gettoken"), pytest.raises(CredentialError):
+        program(fake, texts).get()
+    assert not texts
+    assert program(fake, texts).get()
+
+
+def test_a_neighbours_token_counts_more_than_a_failure_of_ones_own(
+    fake: FakeWeCom, texts: dict[str, str]
+):
+    mine = program(fake, texts)
+    with fake.fail(60020, path="gettoken"), pytest.raises(CredentialError):
+        mine.get()
+    neighbours = program(fake, texts).get()
+    assert mine.get().value == neighbours.value
+    assert fake.gettoken_calls == 2
+
+
 def test_control_a_failure_that_is_not_left_costs_each_of_them_one(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -224,6 +244,7 @@ def test_a_good_token_counts_more_than_a_failure(fake: FakeWeCom, texts: dict[st
 
 
 FOREIGN = ["", "null", "[]", "token", "{}", '{"access_token": 7}', "[" * 100_000]
+FOREIGN += ['{"access_token": "\\ud800", "obtained_at": 1, "expires_at": 9e9}']
 FOREIGN += [json.dumps({"access_token": "t", "obtained_at": 10**400, "expires_at": 1})]
 
 

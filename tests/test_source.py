@@ -313,6 +313,39 @@ def test_a_last_token_that_is_softly_over_is_no_refresh_a_call(
     assert len(started) <= 10
 
 
+def test_a_second_trouble_is_told_of_as_well(
+    fake: FakeWeCom, clock: Clock, caplog: pytest.LogCaptureFixture
+):
+    source = program(fake, clock)
+    for _ in range(2):
+        with fake.fail("reject"):
+            calls(fake, source, clock, 300)
+        clock.pass_by(7200)  # its token has lived to its end
+        assert call(fake, source) == 0
+        clock.pass_by(7200)
+        assert call(fake, source) == 0
+    assert sum("keep being rejected" in text for text in warnings(caplog)) == 2
+
+
+def test_a_failure_of_a_fetch_that_was_given_up_is_not_remembered(
+    fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    source = program(fake, clock)
+    state, obtain = source._state, AppCredential.obtain
+
+    def late(credential: AppCredential, *args: Any) -> Any:
+        monkeypatch.setattr(AppCredential, "obtain", obtain)
+        state.flight = None  # as when the leader is frozen, and who waits goes on without it
+        assert source.get()
+        state.memory.clear()
+        raise CredentialError("late", errcode=40001)
+
+    monkeypatch.setattr(AppCredential, "obtain", late)
+    with pytest.raises(CredentialError, match="late"):
+        source.get()
+    assert source.get()
+
+
 def test_the_budget_is_whole_again_after_quiet(fake: FakeWeCom, clock: Clock):
     source = program(fake, clock)
     with fake.fail("reject"):

@@ -13,7 +13,7 @@ from . import checks, errors
 from .endpoints import PLATFORM, carries_token, parse_base_url
 from .environment import CORPID, CORPSECRET, Environment, Setting, read_secret_file
 from .errors import TokenUnavailable
-from .exchange import Grant, Send, exchange, seconds
+from .exchange import Grant, Send, exchange, network_kind, seconds
 from .redaction import redact
 
 EXTERNAL_LIFE = 300.0
@@ -249,7 +249,7 @@ class ExternalToken(Credential):
             raise
         except Exception as error:
             text = redact(f"{type(error).__name__}: {error}")
-            failure = TokenUnavailable(f"ExternalToken: get() raised {text}")
+            failure = network_kind(error)(f"ExternalToken: get() raised {text}")
         raise failure  # out here, where the owner's error is no context: it may show the token
 
     def rejected(self, value: str) -> None:

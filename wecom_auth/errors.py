@@ -1,6 +1,5 @@
 """What can go wrong, and what each errcode asks of the person who reads it."""
 
-import copy
 from math import ceil
 from typing import Any
 
@@ -19,6 +18,8 @@ TRANSIENT = frozenset({-1, 6000, 45033})
 """The platform is busy: gettoken may be tried again, a data call is the caller's matter."""
 
 RATE_LIMITED = 45009
+
+IP_NOT_TRUSTED = 60020
 
 _SECRET = "compare corpsecret with the app's page in the admin console; each app has its own"
 _PERMISSION = "grant the app this permission or scope in the admin console"
@@ -121,8 +122,20 @@ def remembered(failure: WeComError, left: float) -> WeComError:
         failure: as it was met.
         left: seconds until it is.
     """
-    again = copy.copy(failure)
+    again = anew(failure)
     again.args = (f"{failure} | met before, and asked again in {ceil(left)} s",)
+    return again
+
+
+def anew(error: WeComError) -> WeComError:
+    """The same error once more, for another to raise: a traceback grows on what is raised.
+
+    Not by `copy`, which calls the class: what an `ExternalToken` raises may want other arguments.
+    """
+    kind = type(error)
+    again = kind.__new__(kind)
+    again.args = error.args
+    vars(again).update(vars(error))
     return again
 
 

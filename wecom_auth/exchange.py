@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import requests
+import urllib3
 
 from . import checks, errors
 from .answers import errcode_of, parse
@@ -115,11 +116,21 @@ def _as_it_arrives(raw: Any) -> int:
 
 def _network_failure(error: requests.RequestException, secret: str) -> TokenUnavailable:
     text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
-    if isinstance(error, requests.Timeout):
-        return TokenTimeout(text)
-    if isinstance(error, requests.ConnectionError):
-        return TokenConnectionError(text)
-    return TokenUnavailable(text)
+    return network_kind(error)(text)
+
+
+def network_kind(error: Exception) -> type[TokenUnavailable]:
+    """What a failure of the network is called: it is found by `requests`' own names as well.
+
+    Where a body stalls or is cut short, requests calls that by others: the first ConnectionError,
+    around urllib3's own, the second ChunkedEncodingError.
+    """
+    stalled = isinstance(next(iter(error.args), None), urllib3.exceptions.ReadTimeoutError)
+    if isinstance(error, requests.Timeout) or stalled:
+        return TokenTimeout
+    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+        return TokenConnectionError
+    return TokenUnavailable
 
 
 def _grant(status: int, answer: Mapping[str, Any], secret: str) -> Grant:

@@ -9,6 +9,12 @@ from .tokens import Token, issue
 TRIES = 3
 """How often gettoken is asked at most, where the platform is busy or not reached."""
 
+_LIMITED = (
+    "freshly fetched tokens keep being rejected, so gettoken is limited to one a minute for now."
+    " Either an endpoint refuses this app's token (wrong app or wrong kind of token), or programs"
+    " without a shared store end each other's tokens: give them the same store"
+)
+
 
 def fetch(state: State, flight: Flight, send: Send) -> Token:
     """A token from the store, else from the platform; the last one while no fetch is allowed.
@@ -22,12 +28,15 @@ def fetch(state: State, flight: Flight, send: Send) -> Token:
         CredentialError: the platform refuses the credential, or has just done so.
         TokenUnavailable: no token could be had in time.
     """
-    state.raise_remembered()
     _, token = _adopt(state)
     if token is not None:
         return token
+    state.raise_remembered()
     if state.last is not None and not state.may_fetch():
+        flight.afterwards(state.warn, "budget", _LIMITED)
         return state.last  # rejected or not: it is all there is
+    if trouble := state.tell_owner():
+        flight.afterwards(state.warn, "owner", trouble)
     with state.shelf.lock(flight.remaining * 0.8):
         seen, token = _adopt(state)
         return token or _exchange(state, flight, send, seen)
@@ -57,7 +66,7 @@ def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Tok
         if not state.rejected_since(grant.value, rejections) or not state.may_fetch():
             break
     state.shelf.put(seen, grant, wall, state.rejected)
-    log.info("%s: token fetched, valid for %d s", state.credential, grant.life)
+    flight.afterwards(log.info, "%s: token fetched, valid for %d s", state.credential, grant.life)
     return issue(grant, now, wall)
 
 
@@ -82,7 +91,8 @@ def _try(state: State, flight: Flight, send: Send) -> Grant:
         return tries(once)
     except WeComError as error:
         state.count("failures")
-        if isinstance(error, CredentialError) or error.errcode == RATE_LIMITED:
+        lasting = isinstance(error, CredentialError) or error.errcode == RATE_LIMITED
+        if lasting and state.flight is flight:  # not one that was given up, and may be long past
             state.remember(error)
         raise
 

@@ -4,14 +4,14 @@ The leader fetches outside any lock. The others share its result or its failure,
 own time limit; a leader that does not come back is taken over.
 """
 
-import copy
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Thread, get_ident
 from weakref import WeakSet
 
-from .errors import TokenTimeout, TokenUnavailable, WeComError
+from .errors import TokenTimeout, TokenUnavailable, WeComError, anew
 from .exchange import Send
 from .fetching import fetch
 from .redaction import redact
@@ -52,7 +52,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
         flight, leads = board(state, TIME_LIMIT, force=False)
         if isinstance(flight, Token):
             return flight
-        if leads and not start_thread(lead, state, flight, send):
+        if leads and not start_thread(lead, state, flight, send, BaseException):
             lead(state, flight, send)
         outcome = None
         try:
@@ -70,7 +70,7 @@ async def join_async(state: State, limit: float, send: Send) -> Token:
 def refresh_behind(state: State, send: Send) -> None:
     """Fetch a new token in a daemon thread, unless that is under way or was put off."""
     flight = _take_off(state, TIME_LIMIT)
-    if flight is not None and not start_thread(lead, state, flight, send):
+    if flight is not None and not start_thread(lead, state, flight, send, BaseException):
         state.put_off(1.0)  # the old token serves on; past hard a caller fetches
         _land(state, flight, None)
 
@@ -114,30 +114,60 @@ def _refuse_own(flight: Flight) -> None:
         )
 
 
-def lead(state: State, flight: Flight, send: Send) -> Token | WeComError | None:
-    """Fetch, and tell everybody who waits; whatever happens, the flight ends."""
+def lead(
+    state: State, flight: Flight, send: Send, caught: type[BaseException] = Exception
+) -> Token | WeComError | None:
+    """Fetch, and tell everybody who waits; whatever happens, the flight ends.
+
+    Args:
+        state: of the credential.
+        flight: the fetch that this is.
+        send: sends the gettoken.
+        caught: what counts as a failure; what is beyond it, as KeyboardInterrupt, is the caller's.
+    """
     outcome: Token | WeComError | None = None
     flight.leader = get_ident()
     try:
         outcome = state.publish(flight, fetch(state, flight, send))
     except WeComError as error:
         outcome = error
-    except Exception as error:
+    except caught as error:
         text = redact(f"{type(error).__name__}: {error}")
         outcome = TokenUnavailable(f"no token could be fetched: {text}")
     finally:
         try:
-            _put_off_after(state, outcome)
+            _put_off_after(state, flight, outcome)
         finally:  # a user's cache may raise
             _land(state, flight, outcome)
     return outcome
 
 
-def _put_off_after(state: State, outcome: Token | WeComError | None) -> None:
+def _put_off_after(state: State, flight: Flight, outcome: Token | WeComError | None) -> None:
     """A refresh that fails while the old token serves is tried again later, and told once."""
     if isinstance(outcome, WeComError) and state.current() is not None:
         state.put_off(1.0)
-        state.warn("refresh", f"the token was not refreshed, the old one serves on: {outcome}")
+        flight.afterwards(
+            state.warn, "refresh", f"the token was not refreshed, the old one serves on: {outcome}"
+        )
+
+
+async def beside(call: Callable[[], object]) -> None:
+    """Run this in a thread of its own, not in one of the loop's: all of those may wait for us."""
+    from asyncio import wrap_future
+
+    done: Future[object] = Future()
+    done.set_running_or_notify_cancel()  # who no longer waits does not stop it
+
+    def run() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    if start_thread(run):
+        await wrap_future(done)
+    else:
+        call()
 
 
 def start_thread(target: Callable[..., object], *args: object) -> bool:
@@ -154,7 +184,7 @@ def start_thread(target: Callable[..., object], *args: object) -> bool:
 
 def _land(state: State, flight: Flight, outcome: Token | WeComError | None) -> None:
     _leave(state, flight)
-    flight.outcome.set_result(outcome)
+    flight.land(outcome)
 
 
 def _leave(state: State, flight: Flight) -> None:
@@ -184,7 +214,7 @@ def _token_of(flight: Flight, outcome: Token | WeComError | None, deadline: floa
     if isinstance(outcome, TokenTimeout) and deadline - time.monotonic() > flight.limit:
         return None  # whoever led it had little time; who has more tries again
     if isinstance(outcome, WeComError):
-        raise copy.copy(outcome)  # each waiter its own: a traceback grows on what is raised
+        raise anew(outcome)
     return outcome
 
 

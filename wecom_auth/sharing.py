@@ -4,7 +4,14 @@ import json
 from collections.abc import Container
 from contextlib import AbstractContextManager, nullcontext
 
-from .errors import CredentialError, TokenUnavailable, WeComError, describe, remembered
+from .errors import (
+    IP_NOT_TRUSTED,
+    CredentialError,
+    TokenUnavailable,
+    WeComError,
+    describe,
+    remembered,
+)
 from .exchange import Grant
 from .stores import TokenStore
 from .tokens import Token, from_record, to_record
@@ -76,8 +83,8 @@ class Shelf:
 
     def leave_failure(self, failure: WeComError, wall: float, life: float) -> None:
         """Let the neighbours know for so many seconds that asking is of no use."""
-        if self._store is None:
-            return
+        if self._store is None or failure.errcode == IP_NOT_TRUSTED:
+            return  # neighbours may have another IP
         record = {
             "kind": type(failure).__name__,
             "errcode": failure.errcode,

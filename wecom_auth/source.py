@@ -1,6 +1,7 @@
 """TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Self
 
 import requests
@@ -54,6 +55,7 @@ class TokenSource:
             )
         if session is not None and not isinstance(session, requests.Session):
             raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
+        mask_unless_refused()
         self.credential = credential
         self._spec = store
         self._session = session
@@ -141,11 +143,9 @@ class TokenSource:
 
     async def ainvalidate(self, rejected: Token | str) -> None:
         """`invalidate` for a coroutine: a store is spoken to in a thread."""
-        from asyncio import to_thread
-
-        try:
-            await to_thread(self.invalidate, rejected)
-        except RuntimeError:  # no thread can start
+        if self._state.shelf:
+            await flights.beside(partial(self.invalidate, rejected))
+        else:
             self.invalidate(rejected)
 
     def replace(
@@ -238,7 +238,6 @@ def as_source(source: TokenSource | Credential, store: object = None) -> TokenSo
         TypeError: it is neither.
         ValueError: a source comes with a store of its own.
     """
-    mask_unless_refused()
     if not isinstance(source, TokenSource):
         return TokenSource(source, store=store)
     if store is not None:

@@ -1,15 +1,16 @@
 """What the process knows of one credential: its token, what was rejected, what failed."""
 
-import copy
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, ParamSpec
 
 from .budget import Budget
 from .credentials import Credential
-from .errors import WeComError, remembered
+from .errors import WeComError, anew, remembered
 from .logs import log
 from .sharing import Shelf
 from .stores.memory import MemoryStore
@@ -23,6 +24,9 @@ FAILURE_LIFE = 60.0
 
 _REMEMBERED_REJECTIONS = 8
 _LONGEST_PUT_OFF = 900.0
+
+
+P = ParamSpec("P")
 
 
 class Statistics(NamedTuple):
@@ -46,14 +50,25 @@ class Statistics(NamedTuple):
 class Flight:
     """One fetch under way. Its outcome is a token, a failure, or None where its leader left."""
 
-    __slots__ = ("deadline", "leader", "limit", "outcome")
+    __slots__ = ("_afterwards", "deadline", "leader", "limit", "outcome")
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.deadline = time.monotonic() + limit
         self.leader: int | None = None
+        self._afterwards: list[Callable[[], object]] = []
         self.outcome: Future[Token | WeComError | None] = Future()
         self.outcome.set_running_or_notify_cancel()  # no waiter can cancel it for the others
+
+    def afterwards(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do this when the flight has ended: log, which may wait for who waits for the flight."""
+        self._afterwards.append(partial(call, *args, **kwargs))
+
+    def land(self, outcome: Token | WeComError | None) -> None:
+        """Let everybody who waits have the outcome; then do what was put off until now."""
+        self.outcome.set_result(outcome)
+        for call in self._afterwards:
+            call()
 
     @property
     def remaining(self) -> float:
@@ -74,6 +89,7 @@ class State:
     rejected: dict[str, int] = field(default_factory=dict)
     rejections: int = 0
     owed: bool = False
+    untold: str | None = None
     budget: Budget | None = None
     failure: WeComError | None = None
     failure_ends: float = 0.0
@@ -131,17 +147,31 @@ class State:
             absent = self.memory.load(self.key) is None
             dropped = self.memory.discard(self.key, value) or (absent and not known)
             self.owed |= dropped
+            if dropped and not known:
+                self.untold = value
         if dropped:
             self.count("invalidations")
             self.shelf.drop(value)
-        if dropped and not known:
-            self._tell_owner(value)
 
-    def _tell_owner(self, value: str) -> None:
+    def tell_owner(self) -> str | None:
+        """Tell the owner of a rejected token, in the flight that is about to ask for another.
+
+        Whoever asked before that would be given the rejected one again.
+
+        Returns:
+            What went wrong; the next flight tells again.
+        """
+        value = self.untold
+        if value is None:
+            return None
         try:
             self.credential.rejected(value)
         except Exception as error:
-            self.warn("owner", f"on_rejected raised {type(error).__name__}")
+            return f"on_rejected raised {type(error).__name__}"
+        with self.memory.lock:
+            if self.untold == value:
+                self.untold = None
+        return None
 
     def rejected_since(self, value: str, rejections: int) -> bool:
         """Whether this value was rejected after the count of rejections stood there."""
@@ -161,17 +191,9 @@ class State:
         """Whether a fetch is allowed now; only one that a rejection caused is ever not."""
         with self.memory.lock:
             if not self._is_charged:
+                self.told -= {"budget"}
                 return True
-            if self.budget is None or self.budget.allows(self.memory.monotonic()):
-                return True
-        self.warn(
-            "budget",
-            "freshly fetched tokens keep being rejected, so gettoken is limited to one a minute"
-            " for now. Either an endpoint refuses this app's token (wrong app or wrong kind of"
-            " token), or programs without a shared store end each other's tokens: give them the"
-            " same store",
-        )
-        return False
+            return self.budget is None or self.budget.allows(self.memory.monotonic())
 
     def spend(self) -> None:
         """A fetch has brought a token: charge it if a rejection caused it."""
@@ -183,7 +205,7 @@ class State:
     def remember(self, failure: WeComError) -> None:
         """Answer with this failure for a while, here and in the processes that share the store."""
         with self.memory.lock:
-            self.failure = copy.copy(failure)
+            self.failure = anew(failure)
             self.failure_ends = self.memory.monotonic() + FAILURE_LIFE
         self.shelf.leave_failure(failure, self.memory.wall(), FAILURE_LIFE)
 

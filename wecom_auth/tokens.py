@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from . import checks
 from .exchange import TOKEN_LIFE, Grant
 from .query import escape
 from .redaction import shorten
@@ -85,12 +86,12 @@ def from_record(text: str, now: float, wall: float) -> Token | None:
     """
     try:
         record: dict[str, Any] = json.loads(text)
-        value, born = record["access_token"], float(record["obtained_at"])
+        value, born = checks.token(record["access_token"]), float(record["obtained_at"])
         life = min(float(record["expires_at"]) - born, TOKEN_LIFE)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     age = max(0.0, wall - born)
-    if not isinstance(value, str) or not value or not age < life:
+    if not value or not age < life:
         return None
     token = issue(Grant(value, life), now, wall, age)
     return None if token.is_over(now, wall) else token
