@@ -477,6 +477,67 @@ def test_a_coroutine_that_cannot_be_called_again_does_not_stall_the_loop() -> No
     assert threads[0] is not threading.main_thread()
 
 
+class AsyncFile:
+    """A file as aiofiles and anyio open it; `tell` or `seek` may also be plain."""
+
+    def __init__(self, *plain: str) -> None:
+        self._file = io.BytesIO(b"picture")
+        for name in plain:
+            setattr(self, name, getattr(self._file, name))
+
+    async def read(self) -> bytes:
+        return self._file.read()
+
+    async def seek(self, position: int) -> int:
+        return self._file.seek(position)
+
+    async def tell(self) -> int:
+        return self._file.tell()
+
+
+async def pieces() -> Any:
+    yield b"picture"
+
+
+class OddFile(io.BytesIO):
+    """It says where it stands in words of its own."""
+
+    def tell(self) -> Any:
+        return "at the start"
+
+
+async def gather(content: Any) -> bytes:
+    if hasattr(content, "__anext__"):
+        return b"".join([piece async for piece in content])
+    read = content.read()
+    return await read if inspect.isawaitable(read) else read  # type: ignore[no-any-return]
+
+
+ASYNC_STREAMS: dict[str, Callable[[], Any]] = {
+    "an async generator": pieces,
+    "an async file": AsyncFile,
+    "only seek is async": lambda: AsyncFile("tell"),
+    "only tell is async": lambda: AsyncFile("seek"),
+    "a position that is no number": lambda: OddFile(b"picture"),
+}
+
+
+@pytest.mark.parametrize("make", ASYNC_STREAMS.values(), ids=ASYNC_STREAMS)
+def test_what_only_a_coroutine_can_put_back_is_not_sent_again(make: Callable[[], Any]) -> None:
+    sent: list[bytes] = []
+    owner = Owner()
+
+    @with_access_token(owner.app)
+    async def upload(content: Any, access_token: str = "") -> Any:
+        sent.append(await gather(content))
+        return DEAD if access_token == "t1" else {"errcode": 0}
+
+    assert asyncio.run(upload(make())) is DEAD
+    gc.collect()  # a coroutine that nobody awaited would warn, which is an error here
+    assert sent == [b"picture"]
+    assert asyncio.run(upload(make())) == {"errcode": 0}, "the dead token is dropped"
+
+
 @pytest.mark.parametrize("fetched", [False, True])
 def test_a_cancelled_coroutine_is_cancelled(fetched: bool, app: ExternalToken) -> None:
     """Also where the token arrives in the same moment."""

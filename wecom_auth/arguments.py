@@ -1,8 +1,9 @@
 """The files among a call's arguments: where they stand, and back there for a second call."""
 
+import inspect
 import io
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -72,10 +73,24 @@ def _is_read_only(file: io.IOBase) -> bool:
 
 
 def _note(found: Positions, value: Any) -> bool:
+    """Note where a file stands; False for a stream that cannot be put back."""
     if callable(getattr(value, "seek", None)) and callable(getattr(value, "tell", None)):
-        try:
-            found.append((value, value.tell()))
-        except (OSError, ValueError):
-            return False
-        return True
-    return not (isinstance(value, Iterator) or callable(getattr(value, "read", None)))
+        position = _position(value)
+        if position is not None:
+            found.append((value, position))
+        return position is not None
+    streams = isinstance(value, Iterator | AsyncIterator)
+    return not (streams or callable(getattr(value, "read", None)))
+
+
+def _position(file: Any) -> int | None:
+    """Where a file stands; None where it does not say so, or only to who awaits it."""
+    if inspect.iscoroutinefunction(file.seek):
+        return None
+    try:
+        position = file.tell()
+    except (OSError, ValueError):
+        return None
+    if inspect.iscoroutine(position):
+        position.close()  # else Python warns that nobody awaited it
+    return position if isinstance(position, int) else None
