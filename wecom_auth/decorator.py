@@ -36,6 +36,10 @@ def with_access_token(
     called again: a database cursor on `self` counts as one, `itertools.count()` does not. The dead
     token is dropped all the same, and the next call gets a fresh one.
 
+    An `async def` must itself be decorated: of a plain function that returns a coroutine, as a
+    wrapper around an `async def` does, the answer is never seen, so it is not called again, and its
+    token is fetched on the event loop.
+
     Args:
         source: a `TokenSource`, a credential, or a function that is called with the arguments of
             the call and returns one, for methods that find theirs on `self`.
