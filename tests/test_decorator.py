@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import functools
 import gc
 import inspect
 import io
+import itertools
+import os
+import socket
+import tempfile
 import threading
 import traceback
 import weakref
+import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +42,7 @@ from wecom_auth import (
     raise_for_errcode,
     with_access_token,
 )
+from wecom_auth.arguments import positions
 from wecom_auth.outcomes import rejects
 
 CODES = frozenset({40014, 42001})
@@ -479,6 +488,67 @@ def test_a_coroutine_that_cannot_be_called_again_does_not_stall_the_loop() -> No
     assert threads[0] is not threading.main_thread()
 
 
+class AsyncFile:
+    """A file as aiofiles and anyio open it; `tell` or `seek` may also be plain."""
+
+    def __init__(self, *plain: str) -> None:
+        self._file = io.BytesIO(b"picture")
+        for name in plain:
+            setattr(self, name, getattr(self._file, name))
+
+    async def read(self) -> bytes:
+        return self._file.read()
+
+    async def seek(self, position: int) -> int:
+        return self._file.seek(position)
+
+    async def tell(self) -> int:
+        return self._file.tell()
+
+
+async def pieces() -> Any:
+    yield b"picture"
+
+
+class OddFile(io.BytesIO):
+    """It says where it stands in words of its own."""
+
+    def tell(self) -> Any:
+        return "at the start"
+
+
+async def gather(content: Any) -> bytes:
+    if hasattr(content, "__anext__"):
+        return b"".join([piece async for piece in content])
+    read = content.read()
+    return await read if inspect.isawaitable(read) else read  # type: ignore[no-any-return]
+
+
+ASYNC_STREAMS: dict[str, Callable[[], Any]] = {
+    "an async generator": pieces,
+    "an async file": AsyncFile,
+    "only seek is async": lambda: AsyncFile("tell"),
+    "only tell is async": lambda: AsyncFile("seek"),
+    "a position that is no number": lambda: OddFile(b"picture"),
+}
+
+
+@pytest.mark.parametrize("make", ASYNC_STREAMS.values(), ids=ASYNC_STREAMS)
+def test_what_only_a_coroutine_can_put_back_is_not_sent_again(make: Callable[[], Any]) -> None:
+    sent: list[bytes] = []
+    owner = Owner()
+
+    @with_access_token(owner.app)
+    async def upload(content: Any, access_token: str = "") -> Any:
+        sent.append(await gather(content))
+        return DEAD if access_token == "t1" else {"errcode": 0}
+
+    assert asyncio.run(upload(make())) is DEAD
+    gc.collect()  # a coroutine that nobody awaited would warn, which is an error here
+    assert sent == [b"picture"]
+    assert asyncio.run(upload(make())) == {"errcode": 0}, "the dead token is dropped"
+
+
 @pytest.mark.parametrize("fetched", [False, True])
 def test_a_cancelled_coroutine_is_cancelled(fetched: bool, app: ExternalToken) -> None:
     """Also where the token arrives in the same moment."""
@@ -708,12 +778,186 @@ def test_a_file_on_an_object_is_read_again_whole_and_its_log_stays(in_memory, tm
 
 
 def test_control_without_a_look_at_attributes_the_second_upload_is_empty(monkeypatch):
-    monkeypatch.setattr("wecom_auth.arguments._note_attributes", lambda *_: None)
+    monkeypatch.setattr("wecom_auth.arguments._note_attributes", lambda *_: True)
     uploader = _Uploader(io.BytesIO(b"picture"), io.StringIO())
     tokens = iter(["first", "second"])
     uploader.source = TokenSource(ExternalToken(lambda: next(tokens)))
     uploader.upload()
     assert uploader.arrived == [b"picture", b""]
+
+
+class Holder:
+    """A user's object that has what it uploads, or its log, as an attribute."""
+
+    def __init__(self, held: Any) -> None:
+        self.held, self.closed, self.sent = held, io.BytesIO(), list[Any]()
+        self.closed.close()
+        self.source = TokenSource(Owner().app)
+
+    @with_access_token(lambda self, *_: self.source)
+    def upload(self, access_token: str = "") -> Any:
+        self.sent.append(self.held.read() if hasattr(self.held, "read") else list(self.held))
+        return DEAD if access_token == "t1" else {"errcode": 0}
+
+    @with_access_token(lambda self, *_: self.source)
+    def write(self, line: Any, access_token: str = "") -> Any:
+        self.held.write(line)
+        return DEAD if access_token == "t1" else {"errcode": 0}
+
+    @with_access_token(lambda self, *_: self.source)
+    def count(self, access_token: str = "") -> Any:
+        self.sent.append(next(self.held))
+        return DEAD if access_token == "t1" else {"errcode": 0}
+
+
+def on_disk(folder: Path) -> Path:
+    path = folder / "picture"
+    path.write_bytes(b"...picture")
+    return path
+
+
+def written(file: Any, content: Any = b"...picture", position: int = 3) -> Any:
+    file.write(content)
+    file.seek(position)
+    return file
+
+
+def temporary(kind: Callable[[], Any]) -> Any:
+    return written(kind())
+
+
+def in_two_bytes_each(folder: Path) -> Any:
+    """A text file whose position is more than a number of bytes."""
+    path = folder / "text"
+    path.write_bytes(codecs.BOM_UTF16_BE + "header\npicture".encode("utf-16-be"))
+    file = path.open("r+", encoding="utf-16")
+    assert file.readline() == "header\n"
+    assert file.tell() > 1 << 64
+    return file
+
+
+def in_an_archive(folder: Path) -> Any:
+    with zipfile.ZipFile(folder / "zip", "w") as archive:
+        archive.writestr("picture", b"picture")
+    with zipfile.ZipFile(folder / "zip") as archive:
+        return archive.open("picture")
+
+
+HELD: dict[str, Callable[[Path], Any]] = {
+    "rb": lambda folder: on_disk(folder).open("rb"),
+    "r+b": lambda folder: on_disk(folder).open("r+b"),
+    "r+b, unbuffered": lambda folder: on_disk(folder).open("r+b", buffering=0),
+    "w+b": lambda folder: written((folder / "new").open("w+b")),
+    "temporary": lambda _: temporary(tempfile.NamedTemporaryFile),
+    "temporary without a name": lambda _: temporary(tempfile.TemporaryFile),
+    "spooled": lambda _: temporary(tempfile.SpooledTemporaryFile),
+    "text": lambda _: written(io.StringIO(), "...picture"),
+    "text on disk": lambda folder: written((folder / "new").open("w+"), "...picture"),
+    "text in two bytes each": in_two_bytes_each,
+    "in an archive": in_an_archive,
+}
+
+
+@pytest.mark.parametrize("make", HELD.values(), ids=HELD)
+def test_a_held_file_that_is_to_be_read_is_sent_again_whole(
+    make: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    with make(tmp_path) as file:
+        holder = Holder(file)
+        assert holder.upload() == {"errcode": 0}
+    assert len(holder.sent) == 2
+    assert holder.sent[0] == holder.sent[1]
+    assert holder.sent[0]
+
+
+def piped(stack: ExitStack) -> Any:
+    reading, writing = os.pipe()
+    os.write(writing, b"picture")
+    os.close(writing)
+    return stack.enter_context(os.fdopen(reading, "rb"))
+
+
+def connected(stack: ExitStack) -> Any:
+    """A stream for both ways."""
+    ours, theirs = map(stack.enter_context, socket.socketpair())
+    theirs.sendall(b"picture")
+    theirs.shutdown(socket.SHUT_WR)
+    return stack.enter_context(ours.makefile("rwb"))
+
+
+HELD_ONCE: dict[str, Callable[[ExitStack], Any]] = {
+    "a pipe": piped,
+    "a connection": connected,
+    "an iterator": lambda _: iter([b"picture"]),
+    "a generator": lambda _: (piece for piece in [b"picture"]),
+}
+
+
+@pytest.mark.parametrize("make", HELD_ONCE.values(), ids=HELD_ONCE)
+def test_a_held_stream_that_cannot_be_put_back_is_not_sent_again(
+    make: Callable[[ExitStack], Any],
+) -> None:
+    with ExitStack() as stack:
+        holder = Holder(make(stack))
+        assert holder.upload() is DEAD
+        assert holder.sent in ([b"picture"], [[b"picture"]])
+        assert holder.upload() == {"errcode": 0}, "the dead token is dropped"
+
+
+def test_a_held_async_generator_is_not_sent_again() -> None:
+    assert positions((Holder(pieces()),), {}) is None
+
+
+def test_a_held_file_that_lost_its_buffer_is_not_asked_twice() -> None:
+    text = io.TextIOWrapper(io.BytesIO())
+    buffer = text.detach()
+    assert positions((Holder(text),), {}) is None
+    buffer.close()
+
+
+LOGS: dict[str, Callable[[Path], Any]] = {
+    "w": lambda path: path.open("w"),
+    "w+": lambda path: path.open("w+"),
+    "a+": lambda path: path.open("a+"),
+    "w+, each line at once": lambda path: path.open("w+", buffering=1),
+    "in memory": lambda _: io.StringIO(),
+}
+
+
+@pytest.mark.parametrize("make", LOGS.values(), ids=LOGS)
+def test_a_held_log_keeps_the_lines_of_both_calls(
+    make: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    with make(tmp_path / "log") as log:
+        log.write("before\n")
+        assert Holder(log).write("tried\n") == {"errcode": 0}
+        log.flush()
+        content = log.getvalue() if hasattr(log, "getvalue") else (tmp_path / "log").read_text()
+    assert content == "before\ntried\ntried\n"
+
+
+def test_a_held_log_to_which_another_thread_writes_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    class Shared(io.FileIO):
+        def tell(self) -> int:
+            position = super().tell()
+            self.write(b"another thread's\n")
+            return position
+
+    with Shared(tmp_path / "log", "w+") as log:
+        assert positions((Holder(log),), {}) == []
+
+
+def test_bytes_put_together_in_memory_are_put_together_anew() -> None:
+    holder = Holder(io.BytesIO())
+    assert holder.write(b"picture") == {"errcode": 0}
+    assert holder.held.getvalue() == b"picture"
+
+
+@pytest.mark.parametrize("numbers", [itertools.count(1), itertools.cycle([1, 2])])
+def test_held_numbers_without_end_are_no_upload(numbers: Any) -> None:
+    holder = Holder(numbers)
+    assert holder.count() == {"errcode": 0}
+    assert holder.sent == [1, 2]
 
 
 def test_an_exception_raised_from_one_with_an_errcode_is_healed():

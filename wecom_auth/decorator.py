@@ -30,9 +30,15 @@ def with_access_token(
     returns or raises is looked at for an errcode that rejects the token: a `requests` or httpx
     response, a mapping with `errcode`, an exception with `errcode`, `err_code`, `code` or
     `response`. A function that returns only a text, or one field of the JSON, hides the errcode and
-    is not called again. Open files among its arguments, and read-only ones that an argument has as
-    an attribute (`self.file`), are put back to where they stood; with an iterator, or a stream that
-    cannot be put back, it is not called again.
+    is not called again. Open files among its arguments, and those that an argument has as an
+    attribute (`self.file`) and that do not stand at their end as a log does, are put back to where
+    they stood. With an iterator, or a stream that cannot be put back, there or here, it is not
+    called again: a database cursor on `self` counts as one, `itertools.count()` does not. The dead
+    token is dropped all the same, and the next call gets a fresh one.
+
+    An `async def` must itself be decorated: of a plain function that returns a coroutine, as a
+    wrapper around an `async def` does, the answer is never seen, so it is not called again, and its
+    token is fetched on the event loop.
 
     Args:
         source: a `TokenSource`, a credential, or a function that is called with the arguments of
