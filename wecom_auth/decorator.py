@@ -9,7 +9,7 @@ from .arguments import positions, put_back
 from .checks import kind
 from .credentials import Credential
 from .outcomes import rejects
-from .replay import heal, heal_async, resent
+from .replay import heal, heal_async, noting_resends
 from .source import TokenSource, as_source
 
 P = ParamSpec("P")
@@ -89,12 +89,8 @@ def _calling(
         def again(value: str) -> _Outcome | None:
             return attempt(value) if put_back(stood) else None
 
-        inside: set[Credential] = set()
-        mark = resent.set(inside)
-        try:
+        with noting_resends() as inside:
             outcome = attempt(token)
-        finally:
-            resent.reset(mark)
         if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
                 source.invalidate(token)
@@ -125,12 +121,8 @@ def _awaiting(
         async def again(value: str) -> _Outcome | None:
             return await attempt(value) if put_back(stood) else None
 
-        inside: set[Credential] = set()
-        mark = resent.set(inside)
-        try:
+        with noting_resends() as inside:
             outcome = await attempt(token)
-        finally:
-            resent.reset(mark)
         if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
                 await source.ainvalidate(token)

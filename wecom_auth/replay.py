@@ -1,7 +1,8 @@
 """May a rejected call go out again? One decision for every way to attach, and its rewind."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from email.message import Message
@@ -23,13 +24,23 @@ from .source import TokenSource
 RESENDS = 1
 """A fresh token that is rejected too says that none will do: wrong app, wrong endpoint."""
 
-resent: ContextVar[set[Credential]] = ContextVar("wecom_auth_resent")
-"""Whose calls were made again inside a decorated function, which is then not called again."""
+_resent: ContextVar[set[Credential]] = ContextVar("wecom_auth_resent")
 
 _WHOLE = bytes | str | bytearray | memoryview
 """Bodies that stay as they are however often they are sent."""
 
 R = TypeVar("R")
+
+
+@contextmanager
+def noting_resends() -> Iterator[set[Credential]]:
+    """Whose calls are made again meanwhile: a decorated function is then not called again."""
+    credentials: set[Credential] = set()
+    mark = _resent.set(credentials)
+    try:
+        yield credentials
+    finally:
+        _resent.reset(mark)
 
 
 def _rules() -> dict[str, Any]:
@@ -123,7 +134,7 @@ def heal(
 
     # Called, never used to decorate: a decorated function is not safe among threads.
     tenacity.Retrying(**_rules())(again)
-    resent.get(set()).add(source.credential)
+    _resent.get(set()).add(source.credential)
     return answer
 
 
@@ -150,7 +161,7 @@ async def heal_async(
         return True
 
     await tenacity.AsyncRetrying(**_rules())(again)
-    resent.get(set()).add(source.credential)
+    _resent.get(set()).add(source.credential)
     return answer
 
 
