@@ -44,7 +44,7 @@ class Breaker:
     def __init__(self, store: TokenStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.store = store
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a signal handler may come back here
         self._failed: set[str] = set()
         self._retry_at: dict[str, float] = {}
         self._pause = FIRST_PAUSE
@@ -162,7 +162,7 @@ _breakers: "weakref.WeakSet[Breaker]" = weakref.WeakSet()
 
 
 _guarded: LRUCache[TokenStore, Breaker] = LRUCache(64)
-_guarded_lock = threading.Lock()
+_guarded_lock = threading.RLock()
 
 
 def guard(store: TokenStore) -> Breaker:
@@ -194,9 +194,9 @@ def _describe(error: Exception) -> str:
 def _renew_locks() -> None:  # pragma: no cover, as forked children report nothing
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
     global _guarded_lock
-    _guarded_lock = threading.Lock()
+    _guarded_lock = threading.RLock()
     for breaker in list(_breakers):
-        breaker._mutex = threading.Lock()
+        breaker._mutex = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch, Windows has no fork
