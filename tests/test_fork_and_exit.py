@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread, Timer
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import requests
@@ -31,6 +32,7 @@ from wecom_auth import (
 )
 from wecom_auth.errors import TokenConnectionError, TokenTimeout
 from wecom_auth.stores import memory
+from wecom_auth.stores.alive import Alive
 from wecom_auth.testing import FakeWeCom, Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -131,7 +133,7 @@ def test_a_fork_while_a_lock_is_held():
 def test_control_a_lock_that_is_not_renewed_is_held_for_ever(monkeypatch: pytest.MonkeyPatch):
     clock, fake = Clock(), FakeWeCom()
     store = clock.store()
-    monkeypatch.setattr(memory, "_stores", set())
+    monkeypatch.setattr(memory, "_stores", Alive())
     source = program(fake, clock, store=store)
     source.get()
     assert fork_under_lock(store, source) == "gone"
@@ -366,6 +368,37 @@ def test_a_cache_that_hangs_holds_up_no_fork_for_long():
     assert in_a_child(lambda: "went on") == "went on"
     cache.go_on.set()
     writer.join(10)
+
+
+def _found_while_stores_are_made(found: Callable[[], Any]) -> list[Any]:
+    """What is found while one more store is made at every step of Python code."""
+    made, before = [], sys.gettrace()
+
+    def another(*_: object) -> Any:
+        sys.settrace(None)  # the store's own code is not to be watched
+        made.append(MemoryStore())
+        sys.settrace(another)
+        return another
+
+    sys.settrace(another)
+    try:
+        return list(found())
+    finally:
+        sys.settrace(before)
+
+
+def test_stores_are_listed_while_others_are_made():
+    store = MemoryStore()
+    assert store.lock in _found_while_stores_are_made(memory.locks)
+
+
+def test_control_a_set_cannot_be_listed_meanwhile(monkeypatch: pytest.MonkeyPatch):
+    stores: WeakSet[MemoryStore] = WeakSet()
+    monkeypatch.setattr(memory, "_stores", stores)
+    kept = [MemoryStore() for _ in range(3)]
+    with pytest.raises(RuntimeError, match="changed size"):
+        _found_while_stores_are_made(lambda: list(stores))
+    assert kept
 
 
 def test_what_code_makes_for_each_call_is_not_kept_for_ever():

@@ -4,7 +4,6 @@ import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from ..logs import log
+from .alive import Alive
 from .protocol import METHODS, TokenStore
 
 FIRST_PAUSE = 5.0
@@ -158,8 +158,7 @@ class Breaker:
         return guard, (self.store,)  # the other process finds out about the store by itself
 
 
-_breakers: "weakref.WeakSet[Breaker]" = weakref.WeakSet()
-
+_breakers: Alive[Breaker] = Alive()
 
 _guarded: LRUCache[TokenStore, Breaker] = LRUCache(64)
 _guarded_lock = threading.RLock()
@@ -195,7 +194,7 @@ def _renew_locks() -> None:  # pragma: no cover, as forked children report nothi
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
     global _guarded_lock
     _guarded_lock = threading.RLock()
-    for breaker in list(_breakers):
+    for breaker in _breakers.list():
         breaker._mutex = threading.RLock()
 
 
