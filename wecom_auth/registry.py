@@ -20,10 +20,14 @@ from .stores.memory import MemoryStore
 FEW = 1024
 """States kept for external tokens and memory stores, which code may make anew for each call."""
 
+LIVE = 16
+"""Stores kept that no URL or path names: each may hold a connection of its own."""
+
 _registry_lock = RLock()
 _states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
 _recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
 _few: LRUCache[Any, State] = LRUCache(FEW)
+_live: LRUCache[TokenStore, LRUCache[Any, State]] = LRUCache(LIVE)
 _numbers = itertools.count(1)
 _held: dict[int, list[Any]] = {}
 _shared_session: requests.Session | None = None
@@ -43,9 +47,15 @@ def state_of(credential: Credential, spec: object) -> State:
         state = _states.get(identity)
         if state is None:
             state = _states[identity] = _new_state(credential, level, store)
-        kept = _recent if credential.shareable and not isinstance(spec, MemoryStore) else _few
-        kept[identity] = state
+        _keeper(credential, level, store)[identity] = state
     return state
+
+
+def _keeper(credential: Credential, level: MemoryStore, store: TokenStore | None) -> Any:
+    """Where a state of this kind is kept beyond its handles."""
+    if store is not None and not getattr(store, "named", False):
+        return _live.setdefault(store, LRUCache(memory.SIZE))
+    return _recent if credential.shareable and level is memory.process_wide else _few
 
 
 def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
@@ -94,6 +104,7 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
         states = list(_states.values())
         _recent.clear()
         _few.clear()
+        _live.clear()
     for state in states:
         state.forget()
     memory.process_wide.clear()

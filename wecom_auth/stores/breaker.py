@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
@@ -159,8 +160,11 @@ class Breaker:
 
 
 _breakers: Alive[Breaker] = Alive()
+KEPT = 16
+"""Breakers kept though nobody holds them: each keeps its store, and so perhaps a connection."""
 
-_guarded: LRUCache[TokenStore, Breaker] = LRUCache(64)
+_guarded: WeakValueDictionary[TokenStore, Breaker] = WeakValueDictionary()
+_lately: LRUCache[TokenStore, Breaker] = LRUCache(KEPT)
 _guarded_lock = threading.RLock()
 
 
@@ -180,6 +184,7 @@ def guard(store: TokenStore) -> Breaker:
         breaker = _guarded.get(store)
         if breaker is None:
             breaker = _guarded[store] = Breaker(store)
+        _lately[store] = breaker
         return breaker
 
 

@@ -143,6 +143,11 @@ class RedisStore:
                 release()
 
     @property
+    def named(self) -> bool:
+        """Whether a URL names it; not where it is over a live client."""
+        return self._url is not None
+
+    @property
     def client(self) -> "Redis":
         """The connection; made anew in a forked child, where the parent's must not be used."""
         if self._url is not None and self._pid != os.getpid():
