@@ -2,7 +2,10 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from threading import RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,6 +25,17 @@ FEW = 1024
 
 LIVE = 16
 """Stores kept that no URL or path names: each may hold a connection of its own."""
+
+IMPORTED_LATE = (
+    "tenacity",
+    "netrc",
+    "redis",
+    "filelock",
+    "platformdirs",
+    "wecom_auth.stores.redis",
+    "wecom_auth.stores.file",
+)
+"""What may be imported when a token is first asked for, by requests or by this package."""
 
 _registry_lock = RLock()
 _states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
@@ -113,11 +127,22 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
         forget()
 
 
+def _finish_imports() -> None:
+    """Wait for other threads that are importing: Python renews no lock of a module in a child."""
+    begun = {name for name in IMPORTED_LATE if name in sys.modules}
+    if any(state.flight for ref in _states.valuerefs() if (state := ref()) is not None):
+        begun.add("tenacity")  # perhaps still being looked for
+    for name in begun:
+        with suppress(Exception):
+            import_module(name)
+
+
 def _before_fork() -> None:
     """Take every lock, so that the child inherits nothing that another thread has half changed.
 
     A lock that is not free within a second (a user's cache may hang) is not waited for.
     """
+    _finish_imports()  # first: the thread that imports may need one of the locks
     locks = [_registry_lock, *memory.locks()]
     _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=1)]
 
