@@ -15,6 +15,7 @@ from redis import Redis
 from redis_server import RedisServer
 
 from wecom_auth import AppCredential, FileStore, RedisStore, TokenSource, attach, registry
+from wecom_auth.errors import TokenTimeout
 from wecom_auth.sharing import Shelf
 from wecom_auth.stores import Breaker, TokenStore, breaker, filelocks
 from wecom_auth.stores import file as module
@@ -168,6 +169,21 @@ def test_one_breaker_for_all_handles(url: str, tmp_path: Path) -> None:
         TokenSource(app, store=f"file://{tmp_path}/tokens").get()
     assert len(breaker._guarded) == 1
     assert module.FileStore is FileStore
+
+
+@pytest.mark.parametrize("timeout", ["", "?socket_timeout=1"], ids=["as it is", "control"])
+def test_a_call_of_a_second_survives_a_redis_that_hangs(
+    url: str, redis_server: RedisServer, timeout: str
+) -> None:
+    """Control: a store that waits as long as the call leaves no time to ask the platform."""
+    app = AppCredential("corp", "secret", base_url=url)
+    source = TokenSource(app, store=f"{redis_server.url}{timeout}")
+    redis_server.pause()
+    if timeout:
+        with pytest.raises(TokenTimeout):
+            source.get(timeout=1)
+    else:
+        assert source.get(timeout=1)
 
 
 def kept_after(make: Callable[[int], TokenStore]) -> int:
