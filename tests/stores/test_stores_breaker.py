@@ -353,3 +353,62 @@ def test_a_signal_handler_may_call_while_the_lock_is_held(
             signal.raise_signal(signal.SIGUSR1)
 
     assert exit_code_of_a_child(interrupted) == 0
+
+
+class TimeIsUp(Exception):
+    """As Celery's SoftTimeLimitExceeded, which is no OSError and no BaseException only."""
+
+
+class Limits:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def run_out(self, *_: object) -> None:
+        raise self.error
+
+
+@pytest.fixture(params=[TimeIsUp, TimeoutError])
+def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
+    """What the handler of a signal raises."""
+    error = request.param("time is up")
+    before = signal.signal(signal.SIGINT, Limits(error).run_out)
+    yield error
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("operation", [*ALL, "release"])
+def test_what_a_signal_handler_raises_goes_through(
+    breaker: Breaker, store: Flaky, limit: Exception, operation: str
+) -> None:
+    reached = store._reached
+
+    def interrupted(reaching: str) -> None:
+        if reaching == operation:
+            signal.raise_signal(signal.SIGINT)
+        reached(reaching)
+
+    store._reached = interrupted  # type: ignore[method-assign]
+    with pytest.raises(type(limit)) as raised:
+        use(breaker)
+    assert raised.value is limit
+    assert not breaker.away
+
+
+def test_control_the_same_raised_by_the_store_does_not(
+    breaker: Breaker, store: Flaky, limit: Exception
+) -> None:
+    store.fail(*ALL, error=limit)
+    assert use(breaker) == (None, False, True)
+    assert breaker.away
+
+
+def test_a_handler_that_makes_calls_is_not_taken_for_what_it_calls(
+    breaker: Breaker, store: Flaky
+) -> None:
+    """A store that fails under it is away, as it is elsewhere."""
+    store.fail(*ALL)
+    said: list[object] = []
+    before = signal.signal(signal.SIGINT, lambda *_: said.append(use(breaker)))
+    signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert said == [(None, False, True)]

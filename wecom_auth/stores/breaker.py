@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from ..logs import log
 from .alive import Alive
+from .interruption import is_interruption
 from .protocol import METHODS, TokenStore
 
 FIRST_PAUSE = 5.0
@@ -88,6 +89,8 @@ class Breaker:
             # Told of no exception: the body's own passes by, neither swallowed nor replaced.
             manager.__exit__(None, None, None)
         except Exception as error:
+            if is_interruption(error):
+                raise
             self._fail("lock", error, trial=False)
 
     def _call(self, operation: str, call: Callable[[], _T], otherwise: _T) -> _T:
@@ -97,6 +100,8 @@ class Breaker:
         try:
             result = call()
         except Exception as error:
+            if is_interruption(error):
+                raise
             self._fail(operation, error, trial=trial)
             return otherwise
         if trial:
