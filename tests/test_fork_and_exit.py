@@ -420,10 +420,10 @@ class Forks:
         print("tenacity" in sys.modules)
         return "a token"
 registry._finish_imports()
-print("tenacity" in sys.modules)
+print("netrc" in sys.modules, "tenacity" in sys.modules)
 TokenSource(ExternalToken(Forks())).get()
 """
-    assert run(code).stdout == "False\nTrue\n"
+    assert run(code).stdout == "True False\nTrue\n"
 
 
 def _found_while_stores_are_made(found: Callable[[], Any]) -> list[Any]:

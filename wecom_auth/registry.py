@@ -28,14 +28,13 @@ LIVE = 16
 
 IMPORTED_LATE = (
     "tenacity",
-    "netrc",
     "redis",
     "filelock",
     "platformdirs",
     "wecom_auth.stores.redis",
     "wecom_auth.stores.file",
 )
-"""What may be imported when a token is first asked for, by requests or by this package."""
+"""What this package imports when it is first needed."""
 
 _registry_lock = RLock()
 _states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
@@ -129,10 +128,13 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
 
 def _finish_imports() -> None:
     """Wait for other threads that are importing: Python renews no lock of a module in a child."""
-    begun = {name for name in IMPORTED_LATE if name in sys.modules}
+    names = {name for name in IMPORTED_LATE if name in sys.modules}
+    # One that is still being looked for cannot be seen. So what every fetch needs is not left to
+    # chance: netrc, which requests imports at its first call, takes a millisecond.
+    names.add("netrc")
     if any(state.flight for ref in _states.valuerefs() if (state := ref()) is not None):
-        begun.add("tenacity")  # perhaps still being looked for
-    for name in begun:
+        names.add("tenacity")
+    for name in names:
         with suppress(Exception):
             import_module(name)
 
