@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 import pytest
 import requests
@@ -31,6 +34,7 @@ from wecom_auth import (
 )
 from wecom_auth.errors import TokenConnectionError, TokenTimeout
 from wecom_auth.stores import memory
+from wecom_auth.stores.alive import Alive
 from wecom_auth.testing import FakeWeCom, Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -92,7 +96,9 @@ def test_control_a_flight_that_is_kept_is_waited_for_in_vain(
     wecom_server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     source, fake = source_of(wecom_server), wecom_server.fake
-    monkeypatch.setattr(registry, "_states", {})  # what the reset after a fork finds
+    monkeypatch.setattr(
+        registry, "_states", WeakValueDictionary()
+    )  # what the reset after a fork finds
     with fake.hold("gettoken") as hold, meanwhile(source.get) as fetching:
         hold.wait_for(1)
         assert in_a_child(lambda: source.get(timeout=0.5).value).startswith("TokenTimeout")
@@ -131,7 +137,7 @@ def test_a_fork_while_a_lock_is_held():
 def test_control_a_lock_that_is_not_renewed_is_held_for_ever(monkeypatch: pytest.MonkeyPatch):
     clock, fake = Clock(), FakeWeCom()
     store = clock.store()
-    monkeypatch.setattr(memory, "_stores", set())
+    monkeypatch.setattr(memory, "_stores", Alive())
     source = program(fake, clock, store=store)
     source.get()
     assert fork_under_lock(store, source) == "gone"
@@ -366,6 +372,89 @@ def test_a_cache_that_hangs_holds_up_no_fork_for_long():
     assert in_a_child(lambda: "went on") == "went on"
     cache.go_on.set()
     writer.join(10)
+
+
+@pytest.fixture
+def half_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """A module `half_imported` that another thread is importing until this event is set."""
+    code = "import sys\nsys.begun.set()\nassert sys.go_on.wait(30)\nwhole = 'whole'\n"
+    (tmp_path / "half_imported.py").write_text(code)
+    begun, go_on = Event(), Event()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "begun", begun, raising=False)
+    monkeypatch.setattr(sys, "go_on", go_on, raising=False)
+    with meanwhile(lambda: import_module("half_imported")):
+        assert begun.wait(10)
+        yield go_on
+        go_on.set()
+    del sys.modules["half_imported"]
+
+
+@forks
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_fork_while_another_thread_is_importing(
+    half_imported: Event, waits: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Control: without the wait before the fork, the child waits for that thread for ever."""
+    if waits:
+        monkeypatch.setattr(registry, "IMPORTED_LATE", ("half_imported",))
+        Timer(0.2, half_imported.set).start()
+    said = in_a_child(lambda: import_module("half_imported").whole)
+    assert said == ("whole" if waits else "gone")
+
+
+@pytest.mark.parametrize("name", registry.IMPORTED_LATE)
+def test_what_is_waited_for_exists(name: str):
+    assert import_module(name)
+
+
+def test_a_fork_during_a_fetch_has_what_a_fetch_imports():
+    """It may just be looked for by the other thread, which cannot be seen."""
+    code = """
+import sys
+from wecom_auth import ExternalToken, TokenSource, registry
+class Forks:
+    def __call__(self):
+        sys.modules.pop("tenacity")
+        registry._finish_imports()
+        print("tenacity" in sys.modules)
+        return "a token"
+registry._finish_imports()
+print("netrc" in sys.modules, "tenacity" in sys.modules)
+TokenSource(ExternalToken(Forks())).get()
+"""
+    assert run(code).stdout == "True False\nTrue\n"
+
+
+def _found_while_stores_are_made(found: Callable[[], Any]) -> list[Any]:
+    """What is found while one more store is made at every step of Python code."""
+    made, before = [], sys.gettrace()
+
+    def another(*_: object) -> Any:
+        sys.settrace(None)  # the store's own code is not to be watched
+        made.append(MemoryStore())
+        sys.settrace(another)
+        return another
+
+    sys.settrace(another)
+    try:
+        return list(found())
+    finally:
+        sys.settrace(before)
+
+
+def test_stores_are_listed_while_others_are_made():
+    store = MemoryStore()
+    assert store.lock in _found_while_stores_are_made(memory.locks)
+
+
+def test_control_a_set_cannot_be_listed_meanwhile(monkeypatch: pytest.MonkeyPatch):
+    stores: WeakSet[MemoryStore] = WeakSet()
+    monkeypatch.setattr(memory, "_stores", stores)
+    kept = [MemoryStore() for _ in range(3)]
+    with pytest.raises(RuntimeError, match="changed size"):
+        _found_while_stores_are_made(lambda: list(stores))
+    assert kept
 
 
 def test_what_code_makes_for_each_call_is_not_kept_for_ever():

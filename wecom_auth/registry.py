@@ -2,7 +2,10 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from threading import RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,10 +23,24 @@ from .stores.memory import MemoryStore
 FEW = 1024
 """States kept for external tokens and memory stores, which code may make anew for each call."""
 
+LIVE = 16
+"""Stores kept that no URL or path names: each may hold a connection of its own."""
+
+IMPORTED_LATE = (
+    "tenacity",
+    "redis",
+    "filelock",
+    "platformdirs",
+    "wecom_auth.stores.redis",
+    "wecom_auth.stores.file",
+)
+"""What this package imports when it is first needed."""
+
 _registry_lock = RLock()
 _states: "WeakValueDictionary[Any, State]" = WeakValueDictionary()
 _recent: LRUCache[Any, State] = LRUCache(memory.SIZE)
 _few: LRUCache[Any, State] = LRUCache(FEW)
+_live: LRUCache[TokenStore, LRUCache[Any, State]] = LRUCache(LIVE)
 _numbers = itertools.count(1)
 _held: dict[int, list[Any]] = {}
 _shared_session: requests.Session | None = None
@@ -43,9 +60,15 @@ def state_of(credential: Credential, spec: object) -> State:
         state = _states.get(identity)
         if state is None:
             state = _states[identity] = _new_state(credential, level, store)
-        kept = _recent if credential.shareable and not isinstance(spec, MemoryStore) else _few
-        kept[identity] = state
+        _keeper(credential, level, store)[identity] = state
     return state
+
+
+def _keeper(credential: Credential, level: MemoryStore, store: TokenStore | None) -> Any:
+    """Where a state of this kind is kept beyond its handles."""
+    if store is not None and not getattr(store, "named", False):
+        return _live.setdefault(store, LRUCache(memory.SIZE))
+    return _recent if credential.shareable and level is memory.process_wide else _few
 
 
 def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
@@ -94,6 +117,7 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
         states = list(_states.values())
         _recent.clear()
         _few.clear()
+        _live.clear()
     for state in states:
         state.forget()
     memory.process_wide.clear()
@@ -102,11 +126,25 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
         forget()
 
 
+def _finish_imports() -> None:
+    """Wait for other threads that are importing: Python renews no lock of a module in a child."""
+    names = {name for name in IMPORTED_LATE if name in sys.modules}
+    # One that is still being looked for cannot be seen. So what every fetch needs is not left to
+    # chance: netrc, which requests imports at its first call, takes a millisecond.
+    names.add("netrc")
+    if any(state.flight for ref in _states.valuerefs() if (state := ref()) is not None):
+        names.add("tenacity")
+    for name in names:
+        with suppress(Exception):
+            import_module(name)
+
+
 def _before_fork() -> None:
     """Take every lock, so that the child inherits nothing that another thread has half changed.
 
     A lock that is not free within a second (a user's cache may hang) is not waited for.
     """
+    _finish_imports()  # first: the thread that imports may need one of the locks
     locks = [_registry_lock, *memory.locks()]
     _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=1)]
 

@@ -3,18 +3,21 @@
 import logging
 import os
 import pickle
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from wecom_auth.stores import Breaker, FileStore, StoreError, TokenStore, guard
+from wecom_auth.stores import breaker as module
 from wecom_auth.stores.breaker import LONGEST_PAUSE
 
 # Harmless here: the children only end. Under xdist the parent has threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
 class Flaky:
@@ -296,12 +299,116 @@ def test_equality_repr_and_pickle(tmp_path: object) -> None:
     assert repr(one) == f"Breaker({one.store!r})"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@contextmanager
+def held_by_another_thread(lock: AbstractContextManager[object]) -> Iterator[None]:
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            let_go.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(5)
+    yield
+    let_go.set()
+    thread.join()
+
+
+def exit_code_of_a_child(work: Callable[[], object]) -> int:
+    """0 where the work says None; a signal's where the child hangs."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(3)
+        os._exit(0 if work() is None else 1)
+    return os.waitpid(child, 0)[1]
+
+
+@forks
 def test_a_fork_while_another_thread_holds_its_lock(breaker: Breaker, store: Flaky) -> None:
     store.fail("load")
     breaker.load("key")
-    with breaker._mutex:
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if breaker.load("key") is None else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    with held_by_another_thread(breaker._mutex):
+        assert exit_code_of_a_child(lambda: breaker.load("key")) == 0
+
+
+@forks
+def test_a_fork_while_another_thread_holds_the_lock_of_all(store: Flaky) -> None:
+    with held_by_another_thread(module._guarded_lock):
+        assert exit_code_of_a_child(lambda: guard(store).load("key")) == 0
+
+
+@forks
+@pytest.mark.parametrize("whose", ["a breaker's own", "that of all"])
+def test_a_signal_handler_may_call_while_the_lock_is_held(
+    breaker: Breaker, store: Flaky, whose: str
+) -> None:
+    store.fail("load")
+    breaker.load("key")
+
+    def interrupted() -> None:
+        signal.signal(signal.SIGUSR1, lambda *_: print(breaker.load("key"), guard(store)))
+        with breaker._mutex if whose == "a breaker's own" else module._guarded_lock:
+            signal.raise_signal(signal.SIGUSR1)
+
+    assert exit_code_of_a_child(interrupted) == 0
+
+
+class TimeIsUp(Exception):
+    """As Celery's SoftTimeLimitExceeded, which is no OSError and no BaseException only."""
+
+
+class Limits:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def run_out(self, *_: object) -> None:
+        raise self.error
+
+
+@pytest.fixture(params=[TimeIsUp, TimeoutError])
+def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
+    """What the handler of a signal raises."""
+    error = request.param("time is up")
+    before = signal.signal(signal.SIGINT, Limits(error).run_out)
+    yield error
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("operation", [*ALL, "release"])
+def test_what_a_signal_handler_raises_goes_through(
+    breaker: Breaker, store: Flaky, limit: Exception, operation: str
+) -> None:
+    reached = store._reached
+
+    def interrupted(reaching: str) -> None:
+        if reaching == operation:
+            signal.raise_signal(signal.SIGINT)
+        reached(reaching)
+
+    store._reached = interrupted  # type: ignore[method-assign]
+    with pytest.raises(type(limit)) as raised:
+        use(breaker)
+    assert raised.value is limit
+    assert not breaker.away
+
+
+def test_control_the_same_raised_by_the_store_does_not(
+    breaker: Breaker, store: Flaky, limit: Exception
+) -> None:
+    store.fail(*ALL, error=limit)
+    assert use(breaker) == (None, False, True)
+    assert breaker.away
+
+
+def test_a_handler_that_makes_calls_is_not_taken_for_what_it_calls(
+    breaker: Breaker, store: Flaky
+) -> None:
+    """A store that fails under it is away, as it is elsewhere."""
+    store.fail(*ALL)
+    said: list[object] = []
+    before = signal.signal(signal.SIGINT, lambda *_: said.append(use(breaker)))
+    signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert said == [(None, False, True)]

@@ -1,16 +1,21 @@
 """A source over a store, in one process: what reaches the store, and what trouble there costs."""
 
 import errno
+import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 import pytest
 import requests
+from cachetools import LRUCache
+from redis import Redis
 from redis_server import RedisServer
 
-from wecom_auth import AppCredential, FileStore, RedisStore, TokenSource, attach
+from wecom_auth import AppCredential, FileStore, RedisStore, TokenSource, attach, registry
+from wecom_auth.errors import TokenTimeout
 from wecom_auth.sharing import Shelf
 from wecom_auth.stores import Breaker, TokenStore, breaker, filelocks
 from wecom_auth.stores import file as module
@@ -31,7 +36,8 @@ def url(fake: FakeWeCom) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("WECOM_STORE", raising=False)
-    monkeypatch.setattr(breaker, "_guarded", {})
+    monkeypatch.setattr(breaker, "_guarded", WeakValueDictionary())
+    monkeypatch.setattr(breaker, "_lately", LRUCache(breaker.KEPT))
     yield
     reset()
 
@@ -163,3 +169,65 @@ def test_one_breaker_for_all_handles(url: str, tmp_path: Path) -> None:
         TokenSource(app, store=f"file://{tmp_path}/tokens").get()
     assert len(breaker._guarded) == 1
     assert module.FileStore is FileStore
+
+
+@pytest.mark.parametrize("timeout", ["", "?socket_timeout=1"], ids=["as it is", "control"])
+def test_a_call_of_a_second_survives_a_redis_that_hangs(
+    url: str, redis_server: RedisServer, timeout: str
+) -> None:
+    """Control: a store that waits as long as the call leaves no time to ask the platform."""
+    app = AppCredential("corp", "secret", base_url=url)
+    source = TokenSource(app, store=f"{redis_server.url}{timeout}")
+    redis_server.pause()
+    if timeout:
+        with pytest.raises(TokenTimeout):
+            source.get(timeout=1)
+    else:
+        assert source.get(timeout=1)
+
+
+def kept_after(make: Callable[[int], TokenStore]) -> int:
+    """How many of 50 stores live on, each made for one task that is over."""
+    stores: WeakSet[Any] = WeakSet()
+    for number in range(50):
+        store = make(number)
+        TokenSource(AppCredential("corp", "secret"), store=store)
+        stores.add(store)
+    del store
+    gc.collect()
+    return len(stores)
+
+
+def test_few_stores_over_a_live_client_outlive_their_handles() -> None:
+    """Each keeps its connection open: a Celery task that makes one must not run out of files."""
+    assert kept_after(lambda number: RedisStore(Redis())) == registry.LIVE
+
+
+def test_few_stores_of_an_unknown_kind_outlive_their_handles(tmp_path: Path) -> None:
+    assert kept_after(lambda number: Breaker(FileStore(tmp_path / str(number)))) == registry.LIVE
+
+
+def test_stores_that_a_name_opens_again_are_kept(tmp_path: Path) -> None:
+    assert kept_after(lambda number: FileStore(tmp_path / str(number))) == 50
+    assert kept_after(lambda number: RedisStore(f"redis://127.0.0.1/{number}")) == 50
+
+
+def test_one_live_store_serves_many_credentials() -> None:
+    """It is stores that are few: what is known of each of their credentials is kept."""
+    store = RedisStore(Redis())
+    apps = [AppCredential("corp", f"secret{number}") for number in range(50)]
+    states = {id(registry.state_of(app, store)) for app in apps}
+    assert {id(registry.state_of(app, store)) for app in apps} == states
+    assert len(states) == 50
+
+
+def test_there_is_one_breaker_for_a_store_in_use(tmp_path: Path) -> None:
+    used = breaker.guard(FileStore(tmp_path / "used"))
+    for number in range(breaker.KEPT + 1):
+        breaker.guard(FileStore(tmp_path / str(number)))
+    assert breaker.guard(FileStore(tmp_path / "used")) is used
+
+
+def test_a_breaker_that_nobody_holds_outlives_its_handle(tmp_path: Path) -> None:
+    breaker.guard(FileStore(tmp_path))._failed.add("load")
+    assert breaker.guard(FileStore(tmp_path)).away

@@ -4,14 +4,16 @@ import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
 from ..logs import log
+from .alive import Alive
+from .interruption import is_interruption
 from .protocol import METHODS, TokenStore
 
 FIRST_PAUSE = 5.0
@@ -44,7 +46,7 @@ class Breaker:
     def __init__(self, store: TokenStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.store = store
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a signal handler may come back here
         self._failed: set[str] = set()
         self._retry_at: dict[str, float] = {}
         self._pause = FIRST_PAUSE
@@ -87,6 +89,8 @@ class Breaker:
             # Told of no exception: the body's own passes by, neither swallowed nor replaced.
             manager.__exit__(None, None, None)
         except Exception as error:
+            if is_interruption(error):
+                raise
             self._fail("lock", error, trial=False)
 
     def _call(self, operation: str, call: Callable[[], _T], otherwise: _T) -> _T:
@@ -96,6 +100,8 @@ class Breaker:
         try:
             result = call()
         except Exception as error:
+            if is_interruption(error):
+                raise
             self._fail(operation, error, trial=trial)
             return otherwise
         if trial:
@@ -158,11 +164,13 @@ class Breaker:
         return guard, (self.store,)  # the other process finds out about the store by itself
 
 
-_breakers: "weakref.WeakSet[Breaker]" = weakref.WeakSet()
+_breakers: Alive[Breaker] = Alive()
+KEPT = 16
+"""Breakers kept though nobody holds them: each keeps its store, and so perhaps a connection."""
 
-
-_guarded: LRUCache[TokenStore, Breaker] = LRUCache(64)
-_guarded_lock = threading.Lock()
+_guarded: WeakValueDictionary[TokenStore, Breaker] = WeakValueDictionary()
+_lately: LRUCache[TokenStore, Breaker] = LRUCache(KEPT)
+_guarded_lock = threading.RLock()
 
 
 def guard(store: TokenStore) -> Breaker:
@@ -181,6 +189,7 @@ def guard(store: TokenStore) -> Breaker:
         breaker = _guarded.get(store)
         if breaker is None:
             breaker = _guarded[store] = Breaker(store)
+        _lately[store] = breaker
         return breaker
 
 
@@ -194,9 +203,9 @@ def _describe(error: Exception) -> str:
 def _renew_locks() -> None:  # pragma: no cover, as forked children report nothing
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
     global _guarded_lock
-    _guarded_lock = threading.Lock()
-    for breaker in list(_breakers):
-        breaker._mutex = threading.Lock()
+    _guarded_lock = threading.RLock()
+    for breaker in _breakers.list():
+        breaker._mutex = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch, Windows has no fork

@@ -54,6 +54,8 @@ class FileStore:
         >>> session = attach(requests.Session(), app, store=FileStore("/var/cache/alerts/wecom"))
     """
 
+    named = True
+
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,

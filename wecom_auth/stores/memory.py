@@ -1,7 +1,6 @@
 """The first level: tokens in this process, in a cachetools cache."""
 
 import time
-import weakref
 from collections.abc import Callable, MutableMapping
 from threading import RLock
 from typing import Any
@@ -10,6 +9,7 @@ from cachetools import TTLCache
 
 from ..exchange import TOKEN_LIFE
 from ..tokens import Token
+from .alive import Alive
 
 SIZE = 131_072
 """How many tokens the process-wide cache holds; the least recently used go first."""
@@ -87,17 +87,17 @@ class MemoryStore:
         return MemoryStore, ()  # tokens are not pickled, and clocks belong to their process
 
 
-_stores: "weakref.WeakSet[MemoryStore]" = weakref.WeakSet()
+_stores: Alive[MemoryStore] = Alive()
 
 
 def locks() -> list[Any]:
     """The locks of every memory store in the process."""
-    return [store.lock for store in list(_stores)]
+    return [store.lock for store in _stores.list()]
 
 
 def renew_locks() -> None:
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
-    for store in list(_stores):
+    for store in _stores.list():
         store.lock = RLock()
 
 

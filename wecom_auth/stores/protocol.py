@@ -22,7 +22,9 @@ class TokenStore(Protocol):
     `wecom_auth.testing.StoreConformance` tests it.
 
     Two handles over the same place should be equal and hash alike, so that they share one
-    breaker and one state in the process.
+    breaker and one state in the process. A store that a URL or a path names may say so by an
+    attribute `named = True`: of the others, which may each hold a connection, the process keeps
+    only the 16 used last.
 
     Example:
         >>> store.compare_and_set("key", None, "text", ttl=60)

@@ -15,8 +15,11 @@ from .waiting import Release, take
 if TYPE_CHECKING:
     from redis import Redis
 
-SOCKET_TIMEOUT = 1.0
-"""Seconds to connect, and to wait for an answer; `?socket_timeout=` in the URL changes it."""
+SOCKET_TIMEOUT = 0.3
+"""Seconds to connect, and to wait for an answer; `?socket_timeout=` in the URL changes it.
+
+A call that gives itself a second in all must still have time for gettoken when Redis hangs.
+"""
 
 LONGEST_TTL = 30 * 86_400.0
 
@@ -54,8 +57,8 @@ class RedisStore:
     Values are small JSON texts under prefix + key, each with the server's own expiry, so a
     service in another language can read the token; keys hold no secret. A lock is a key with an
     owner and a lease of 15 seconds, released only by its owner. A server that is away or hangs
-    costs a call one second at most, and the breaker in front of every store sees to it that few
-    calls pay it.
+    costs a call 0.3 seconds, and the breaker in front of every store sees to it that few calls
+    pay them.
 
     Args:
         url_or_client: `redis://`, `rediss://` or `unix://`, or a `redis.Redis` of your own, whose
@@ -141,6 +144,11 @@ class RedisStore:
         finally:
             if release is not None:
                 release()
+
+    @property
+    def named(self) -> bool:
+        """Whether a URL names it; not where it is over a live client."""
+        return self._url is not None
 
     @property
     def client(self) -> "Redis":
@@ -245,7 +253,7 @@ def _connect(url: str) -> "Redis":
     raise ValueError(
         "this Redis URL cannot be read: it should look like redis://:password@host:6379/0, or "
         "unix:///path, with the special characters of the password percent-encoded, and behind a "
-        "question mark only options that redis.Redis.from_url knows, as socket_timeout=0.3"
+        "question mark only options that redis.Redis.from_url knows, as socket_timeout=1"
     )
 
 
