@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
@@ -163,3 +164,24 @@ def test_healing_does_not_wait_for_the_loops_own_threads(monkeypatch: pytest.Mon
         return await asyncio.to_thread(job)
 
     assert asyncio.run(story()) == {"errcode": 0}
+
+
+class OutOfTime(Exception):
+    """As Celery's soft time limit raises it."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
+def test_what_a_signal_handler_raises_reaches_its_caller() -> None:
+    def out_of_time(*_: object) -> None:
+        raise OutOfTime
+
+    def get() -> str:
+        signal.raise_signal(signal.SIGALRM)
+        return "t"
+
+    before = signal.signal(signal.SIGALRM, out_of_time)
+    try:
+        with pytest.raises(OutOfTime):
+            TokenSource(ExternalToken(get)).get()
+    finally:
+        signal.signal(signal.SIGALRM, before)

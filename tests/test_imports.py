@@ -16,7 +16,7 @@ ROOT = Path(wecom_auth.__file__).parent
 EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
 
 ROOMS = [
-    {"query", "errors", "logs", "peeking", "lazy", "checks"},
+    {"query", "errors", "logs", "peeking", "lazy", "checks", "interruption"},
     {"redaction"},
     {"answers", "sending"},
     {"endpoints", "environment", "exchange"},

@@ -14,6 +14,7 @@ from .endpoints import PLATFORM, carries_token, parse_base_url
 from .environment import CORPID, CORPSECRET, Environment, Setting, read_secret_file
 from .errors import TokenUnavailable
 from .exchange import Grant, Send, exchange, network_kind, seconds
+from .interruption import is_interruption
 from .redaction import redact
 
 EXTERNAL_LIFE = 300.0
@@ -248,6 +249,8 @@ class ExternalToken(Credential):
         except errors.WeComError:
             raise
         except Exception as error:
+            if is_interruption(error):
+                raise
             text = redact(f"{type(error).__name__}: {error}")
             failure = network_kind(error)(f"ExternalToken: get() raised {text}")
         raise failure  # out here, where the owner's error is no context: it may show the token

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from .errors import TokenTimeout, TokenUnavailable, WeComError, anew
 from .exchange import Send
 from .fetching import fetch
+from .interruption import is_interruption
 from .redaction import redact
 from .state import TIME_LIMIT, Flight, State
 from .tokens import Token
@@ -132,6 +133,8 @@ def lead(
     except WeComError as error:
         outcome = error
     except caught as error:
+        if is_interruption(error):
+            raise  # who waits goes on by itself
         text = redact(f"{type(error).__name__}: {error}")
         outcome = TokenUnavailable(f"no token could be fetched: {text}")
     finally:

@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
+from ..interruption import is_interruption
 from ..logs import log
 from .alive import Alive
-from .interruption import is_interruption
 from .protocol import METHODS, TokenStore
 
 FIRST_PAUSE = 5.0

@@ -1,4 +1,4 @@
-"""Was an exception raised by a signal handler? Then it is the caller's, and no store's failure."""
+"""Was an exception raised by a signal handler? Then it is the caller's, and nobody's failure."""
 
 import signal
 from collections.abc import Iterator
