@@ -691,10 +691,15 @@ def test_the_parentheses_forgotten() -> None:
         with_access_token(token)  # type: ignore[arg-type]
 
 
-def test_a_source_function_without_a_signature_is_asked(app: ExternalToken) -> None:
-    sources = iter([app])
-    decorated = with_access_token(sources.__next__)(token)
-    assert decorated() == "t1"
+def test_a_source_function_without_a_signature_is_asked() -> None:
+    with pytest.raises(ValueError, match="no signature"):
+        inspect.signature(getattr)
+
+    @with_access_token(getattr)
+    def call(owner: Owner, name: str, access_token: str = "") -> str:
+        return access_token
+
+    assert call(Owner(), "app") == "t1"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from wecom_auth import (
     TokenSource,
     TokenUnavailable,
     WeComError,
+    flights,
     with_access_token,
 )
 from wecom_auth.state import State
@@ -185,3 +186,29 @@ def test_what_a_signal_handler_raises_reaches_its_caller() -> None:
             TokenSource(ExternalToken(get)).get()
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_another_token_that_is_rejected_meanwhile_is_told_of_too() -> None:
+    told: list[str] = []
+
+    def rejected(value: str) -> None:
+        told.append(value)
+        if value == "t0":
+            source.invalidate("of-another-program")
+
+    source = TokenSource(ExternalToken(lambda: f"t{len(told)}", rejected), store=Clock().store())
+    source.invalidate(source.get())
+    source.get()
+    source.refresh()
+    assert told == ["t0", "of-another-program"]
+
+
+def test_beside_the_loop_an_error_is_the_callers_and_a_thread_is_no_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(KeyError, match="row"):
+        asyncio.run(flights.beside(lambda: {}["row"]))
+    done: list[int] = []
+    monkeypatch.setattr(flights, "start_thread", lambda *_: False)
+    asyncio.run(flights.beside(lambda: done.append(1)))
+    assert done == [1]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+import urllib3
 from requests.adapters import BaseAdapter
 from ways import SESSION_WAYS, Client, all_ways, head, platform, raw_server, warm
 
@@ -288,6 +289,14 @@ def test_what_came_before_the_break_is_given_back() -> None:
         plain = before(requests.get(f"{url}/cgi-bin/odd", stream=True, timeout=20))
         assert len(plain) > BODY_LIMIT
         assert before(by("attach", url)(stream=True)) == plain
+
+
+def test_by_read1_too_what_came_before_the_break_comes_first() -> None:
+    with raw_server(BROKEN["a rejection cut off"]) as url:
+        response = by("attach", url)(stream=True)
+        assert response.raw.read1(1000) == b'{"errcode":42001,"errmsg":"'
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            response.raw.read1(1000)
 
 
 @pytest.mark.parametrize("way", ["auth=", "attach"])
