@@ -9,7 +9,7 @@ from .arguments import positions, put_back
 from .checks import kind
 from .credentials import Credential
 from .outcomes import rejects
-from .replay import heal, heal_async, noting_resends
+from .replay import NotingResends, heal, heal_async
 from .source import TokenSource, as_source
 
 P = ParamSpec("P")
@@ -89,7 +89,7 @@ def _calling(
         def again(value: str) -> _Outcome | None:
             return attempt(value) if put_back(stood) else None
 
-        with noting_resends() as inside:
+        with NotingResends() as inside:
             outcome = attempt(token)
         if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
@@ -121,7 +121,7 @@ def _awaiting(
         async def again(value: str) -> _Outcome | None:
             return await attempt(value) if put_back(stood) else None
 
-        with noting_resends() as inside:
+        with NotingResends() as inside:
             outcome = await attempt(token)
         if retry and outcome.rejects(source) and source.credential not in inside:
             if stood is None:
