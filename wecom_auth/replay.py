@@ -34,7 +34,7 @@ R = TypeVar("R")
 class NotingResends:
     """Whose calls are made again meanwhile: a decorated function is then not called again.
 
-    No `@contextmanager`: its generator would cost every call another microsecond, and more when cold.
+    No `@contextmanager`: its generator would cost every call a microsecond, or three when cold.
     """
 
     __slots__ = ("_mark",)
