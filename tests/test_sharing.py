@@ -267,6 +267,7 @@ FAILURES = ["", "null", "[]", "{}", "[" * 100_000] + [
         {"until": None},
         {"until": 1.0},
         {"until": float("nan")},
+        {"until": float("inf")},
         {"until": 10**400},
     )
 ]

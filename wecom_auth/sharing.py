@@ -74,12 +74,10 @@ class Shelf:
             code, errmsg = int(record["errcode"]), str(record["errmsg"])
             kind = {"CredentialError": CredentialError}.get(record["kind"], TokenUnavailable)
             left = float(record["until"]) - wall
-            if not left > 0:
-                return None
+            failure = kind(describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
+            return remembered(failure, left) if left > 0 else None
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
-        failure = kind(describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
-        return remembered(failure, left)
 
     def leave_failure(self, failure: WeComError, wall: float, life: float) -> None:
         """Let the neighbours know for so many seconds that asking is of no use."""
