@@ -82,8 +82,10 @@ class WeComAdapter(BaseAdapter):
 
     def _without_token(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         url, brought = query.take(request.url or "", self.source.credential.parameter)
+        if not brought:
+            return request
         self.source.warn_of_foreign_token(brought)
-        return twin(request, url) if brought else request
+        return twin(request, url)
 
     def close(self) -> None:
         """Close the inner adapter."""

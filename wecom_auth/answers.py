@@ -32,11 +32,8 @@ def rejection(
     """
     if response.status_code != 200:
         return None
-    if stream and _is_unread(response):
-        body = _glance(response, codes)
-    else:  # requests reads it in any case; `_body`, without the call
-        gone = response._content_consumed and _is_unread(response)
-        body = None if gone else response.content
+    # What is not streamed, requests reads in any case.
+    body = _glance(response, codes) if stream and _is_unread(response) else _body(response)
     # Most answers are told apart without parsing: a code that is there stands in the text.
     if not body or len(body) > BODY_LIMIT or not _any_of(codes).search(body):
         return None

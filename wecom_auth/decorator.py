@@ -195,10 +195,10 @@ def _index(function: Callable[..., Any], name: str) -> int | None:
             f'{function.__qualname__} needs a parameter for the token: {name}: str = "", or name'
             " the one that it has with param="
         )
-    kind = parameters[name].kind
-    if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+    sort = parameters[name].kind
+    if sort in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
         raise TypeError(f"{function.__qualname__} must take {name} by name")
-    return list(parameters).index(name) if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD else None
+    return list(parameters).index(name) if sort is inspect.Parameter.POSITIONAL_OR_KEYWORD else None
 
 
 def _finder(given: Given, param: str) -> _Find:

@@ -57,7 +57,8 @@ def exchange(request: requests.Request, send: Send, limit: float, secret: str) -
         status, body = response.status_code, _read(response, deadline)
         failure = None
     except requests.RequestException as error:
-        failure = _network_failure(error, secret)
+        text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
+        failure = network_kind(error)(text)
     except OSError as error:  # a CA bundle that is not there
         failure = TokenUnavailable(redact(f"gettoken could not be sent: {error}", secret))
     if failure is not None:
@@ -112,11 +113,6 @@ def _as_it_arrives(raw: Any) -> int:
 
     raw.stream = stream  # which is what iter_content reads, and whose errors it translates
     return BODY_LIMIT
-
-
-def _network_failure(error: requests.RequestException, secret: str) -> TokenUnavailable:
-    text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
-    return network_kind(error)(text)
 
 
 def network_kind(error: Exception) -> type[TokenUnavailable]:

@@ -32,14 +32,20 @@ def fetch(state: State, flight: Flight, send: Send) -> Token:
     if token is not None:
         return token
     state.raise_remembered()
-    if state.last is not None and not state.may_fetch():
-        flight.afterwards(state.warn, "budget", _LIMITED)
+    if state.last is not None and not _may_fetch(state, flight):
         return state.last  # rejected or not: it is all there is
     if trouble := state.tell_owner():
         flight.afterwards(state.warn, "owner", trouble)
     with state.shelf.lock(flight.remaining * 0.8):
         seen, token = _adopt(state)
         return token or _exchange(state, flight, send, seen)
+
+
+def _may_fetch(state: State, flight: Flight) -> bool:
+    allowed = state.may_fetch()
+    if not allowed:
+        flight.afterwards(state.warn, "budget", _LIMITED)
+    return allowed
 
 
 def _adopt(state: State) -> tuple[str | None, Token | None]:
@@ -63,7 +69,7 @@ def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Tok
         now, wall = state.now()
         grant = _try(state, flight, send)
         state.spend()
-        if not state.rejected_since(grant.value, rejections) or not state.may_fetch():
+        if not state.rejected_since(grant.value, rejections) or not _may_fetch(state, flight):
             break
     state.shelf.put(seen, grant, wall, state.rejected)
     flight.afterwards(log.info, "%s: token fetched, valid for %d s", state.credential, grant.life)
