@@ -12,7 +12,13 @@ from typing import Any
 
 import requests
 
-from wecom_auth import APIError, AppCredential, CredentialError, attach, raise_for_errcode
+from wecom_auth import (
+    APIError,
+    AppCredential,
+    CredentialError,
+    attach,
+    raise_for_errcode,
+)
 
 app = AppCredential.from_env()
 session = attach(requests.Session(), app)

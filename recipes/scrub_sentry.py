@@ -17,7 +17,12 @@ from typing import Any
 
 import requests
 
-from wecom_auth import AppCredential, attach, raise_for_errcode, redact
+from wecom_auth import (
+    AppCredential,
+    attach,
+    raise_for_errcode,
+    redact,
+)
 
 MASK = "***"
 SECRET_NAMES = ("token", "secret", "ticket", "permanent_code", "authorization", "cookie")

@@ -13,8 +13,14 @@ from types import FunctionType, ModuleType, TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from wecom_auth import Credential, MemoryStore, Token, TokenSource, TokenStore
-from wecom_auth.state import State
+from wecom_auth import (
+    Credential,
+    MemoryStore,
+    Token,
+    TokenSource,
+    TokenStore,
+)
+from wecom_auth._source.state import State
 
 DEPTH = 3
 """How many attributes deep an object is walked; what a container holds is as deep as it."""

@@ -23,10 +23,10 @@ from wecom_auth import (
     attach,
     with_access_token,
 )
-from wecom_auth import source as source_module
-from wecom_auth.exchange import Grant
+from wecom_auth._credential.exchange import Grant
+from wecom_auth._credential.token import issue
+from wecom_auth._source import source as source_module
 from wecom_auth.testing import FakeWeCom, Server
-from wecom_auth.tokens import issue
 
 CORP, SECRET = "ww0001", "CANARY/sec+ret=0123456789abcdefghijklmnop"
 MESSAGE = {"touser": "alice", "msgtype": "text", "text": {"content": "hi"}}

@@ -17,8 +17,10 @@ from benchmarks.measure import BRIEF, Effort, Row, Timing
 from benchmarks.report import as_text
 from benchmarks.ways import all_ways
 
-from wecom_auth import flights, install, replay
-from wecom_auth.answers import rejection
+from wecom_auth import install
+from wecom_auth._call import replay
+from wecom_auth._http.verdict import rejection
+from wecom_auth._source import flight as flights
 from wecom_auth.errors import REJECTED
 
 

@@ -19,7 +19,12 @@ from wecom_auth import (
     WeComError,
     errors,
 )
-from wecom_auth.errors import TokenConnectionError, TokenTimeout, describe, help_url
+from wecom_auth.errors import (
+    TokenConnectionError,
+    TokenTimeout,
+    describe,
+    help_url,
+)
 
 KINDS = [
     WeComError,

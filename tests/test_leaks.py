@@ -63,11 +63,11 @@ from wecom_auth import (
     install,
     mask_urllib3_logs,
     raise_for_errcode,
-    redaction,
-    sending,
 )
-from wecom_auth import adapter as adapter_module
-from wecom_auth import exchange as exchange_module
+from wecom_auth._clients import adapter as adapter_module
+from wecom_auth._clients import sending
+from wecom_auth._credential import exchange as exchange_module
+from wecom_auth._http import redaction
 from wecom_auth.cli import main
 from wecom_auth.testing import FakeWeCom, reset
 from wecom_auth.testing import tokens as fake_tokens

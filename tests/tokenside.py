@@ -15,8 +15,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from wecom_auth import AppCredential, MemoryStore, TokenSource, flights
-from wecom_auth.state import State
+from wecom_auth import AppCredential, MemoryStore, TokenSource
+from wecom_auth._source import flight as flights
+from wecom_auth._source.state import State
 from wecom_auth.testing import FakeWeCom, Request
 from wecom_auth.testing.wire import DroppedError, TimedOutError
 

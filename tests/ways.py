@@ -18,7 +18,13 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from wecom_auth import AppCredential, WeComAdapter, WeComAuth, attach, with_access_token
+from wecom_auth import (
+    AppCredential,
+    WeComAdapter,
+    WeComAuth,
+    attach,
+    with_access_token,
+)
 from wecom_auth.testing import FakeWeCom
 
 SESSION_WAYS = ("auth=", "session.auth", "attach", "mount")

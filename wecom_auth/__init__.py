@@ -9,39 +9,44 @@ projects that do not use it.
 
 from typing import TYPE_CHECKING, Any
 
-from .lazy import exports
+from ._lazy import exports
 
 if TYPE_CHECKING:
-    from .adapter import WeComAdapter, attach
-    from .answers import raise_for_errcode
-    from .auth import WeComAuth
-    from .credentials import AppCredential, Credential, ExternalToken
-    from .decorator import with_access_token
-    from .dropin import Installation, install
-    from .errors import APIError, CredentialError, TokenUnavailable, WeComError
-    from .redaction import mask_urllib3_logs, redact
-    from .source import TokenSource
-    from .state import Statistics
+    from ._clients.adapter import WeComAdapter, attach
+    from ._clients.auth import WeComAuth
+    from ._clients.decorator import with_access_token
+    from ._credential.credentials import AppCredential, Credential, ExternalToken
+    from ._credential.token import Token
+    from ._dropin import Installation, install
+    from ._http.redaction import mask_urllib3_logs, redact
+    from ._http.verdict import raise_for_errcode
+    from ._source.source import TokenSource
+    from ._source.state import Statistics
+    from .errors import (
+        APIError,
+        CredentialError,
+        TokenUnavailable,
+        WeComError,
+    )
     from .stores import FileStore, RedisStore, TokenStore
     from .stores.memory import MemoryStore
-    from .tokens import Token
 
 _export = exports(
     __name__,
     {
-        ".adapter": ("WeComAdapter", "attach"),
-        ".answers": ("raise_for_errcode",),
-        ".auth": ("WeComAuth",),
-        ".credentials": ("AppCredential", "Credential", "ExternalToken"),
-        ".decorator": ("with_access_token",),
-        ".dropin": ("Installation", "install"),
+        "._clients.adapter": ("WeComAdapter", "attach"),
+        "._http.verdict": ("raise_for_errcode",),
+        "._clients.auth": ("WeComAuth",),
+        "._credential.credentials": ("AppCredential", "Credential", "ExternalToken"),
+        "._clients.decorator": ("with_access_token",),
+        "._dropin": ("Installation", "install"),
         ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
-        ".redaction": ("mask_urllib3_logs", "redact"),
-        ".source": ("TokenSource",),
-        ".state": ("Statistics",),
+        "._http.redaction": ("mask_urllib3_logs", "redact"),
+        "._source.source": ("TokenSource",),
+        "._source.state": ("Statistics",),
         ".stores": ("FileStore", "RedisStore", "TokenStore"),
         ".stores.memory": ("MemoryStore",),
-        ".tokens": ("Token",),
+        "._credential.token": ("Token",),
     },
 )
 

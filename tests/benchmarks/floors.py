@@ -14,7 +14,7 @@ from cachetools import TTLCache
 from requests.adapters import BaseAdapter
 from requests.auth import AuthBase
 
-from wecom_auth.redaction import twin
+from wecom_auth._http.redaction import twin
 
 from .measure import Way
 from .null import NullTransport, caller

@@ -11,7 +11,7 @@ from statistics import median
 from cachetools import TTLCache
 
 from wecom_auth import AppCredential, MemoryStore, TokenSource
-from wecom_auth.exchange import Grant, Send
+from wecom_auth._credential.exchange import Grant, Send
 
 from .measure import Effort, Row, Way, race, ratio
 

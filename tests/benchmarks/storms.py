@@ -8,7 +8,13 @@ from typing import Any
 
 import requests
 
-from wecom_auth import AppCredential, MemoryStore, TokenSource, WeComAuth, attach
+from wecom_auth import (
+    AppCredential,
+    MemoryStore,
+    TokenSource,
+    WeComAuth,
+    attach,
+)
 from wecom_auth.testing import FakeWeCom
 
 from .measure import Effort, Row

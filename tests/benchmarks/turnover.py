@@ -10,7 +10,12 @@ from typing import Any
 import requests
 from cachetools import TTLCache
 
-from wecom_auth import AppCredential, MemoryStore, TokenSource, attach
+from wecom_auth import (
+    AppCredential,
+    MemoryStore,
+    TokenSource,
+    attach,
+)
 from wecom_auth.testing import FakeWeCom
 
 from .measure import Effort, Row

@@ -6,7 +6,7 @@ from statistics import median
 
 import requests
 
-from wecom_auth.answers import rejection
+from wecom_auth._http.verdict import rejection
 from wecom_auth.errors import REJECTED
 
 from .measure import Effort, Row, Timing, microseconds, race, ratio

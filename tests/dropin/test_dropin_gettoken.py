@@ -11,8 +11,13 @@ import requests
 from legacy import CORP, SECRET, Legacy
 from requests.adapters import HTTPAdapter
 
-from wecom_auth import AppCredential, MemoryStore, TokenSource, install
-from wecom_auth.dropin import handed, healing, inline
+from wecom_auth import (
+    AppCredential,
+    MemoryStore,
+    TokenSource,
+    install,
+)
+from wecom_auth._dropin import handed, healing, inline
 from wecom_auth.testing import FakeWeCom
 
 
@@ -98,7 +103,7 @@ def test_expires_in_is_the_life_that_is_left(
 
 
 def gettoken_shortest() -> int:
-    from wecom_auth.dropin.gettoken import SHORTEST_LIFE
+    from wecom_auth._dropin.gettoken import SHORTEST_LIFE
 
     assert SHORTEST_LIFE - 200 > 0
     return SHORTEST_LIFE

@@ -14,11 +14,16 @@ import requests
 import responses
 from legacy import CORP, SECRET, Legacy, message
 
-from wecom_auth import AppCredential, WeComAuth, attach, install
-from wecom_auth.dropin import healing, owners
-from wecom_auth.dropin import installation as dropin
-from wecom_auth.dropin.handed import Handed, handed
-from wecom_auth.dropin.inline import InlineSource
+from wecom_auth import (
+    AppCredential,
+    WeComAuth,
+    attach,
+    install,
+)
+from wecom_auth._dropin import healing, owners
+from wecom_auth._dropin import installation as dropin
+from wecom_auth._dropin.handed import Handed, handed
+from wecom_auth._dropin.inline import InlineSource
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request, reset
 

@@ -21,9 +21,15 @@ import responses
 from legacy import CORP, SECRET, Legacy
 from requests.adapters import HTTPAdapter
 
-from wecom_auth import AppCredential, ExternalToken, MemoryStore, TokenSource, install
-from wecom_auth.dropin import handed
-from wecom_auth.dropin import installation as dropin
+from wecom_auth import (
+    AppCredential,
+    ExternalToken,
+    MemoryStore,
+    TokenSource,
+    install,
+)
+from wecom_auth._dropin import handed
+from wecom_auth._dropin import installation as dropin
 from wecom_auth.testing import FakeWeCom
 
 PLAIN = requests.Session.get_adapter
@@ -404,7 +410,7 @@ def test_our_own_failure_breaks_no_call(
             ("owners.Owners", "source"),
         ):
             with monkeypatch.context() as patched:
-                patched.setattr(f"wecom_auth.dropin.{owner}.{name}", fails)
+                patched.setattr(f"wecom_auth._dropin.{owner}.{name}", fails)
                 assert dead.gettoken()["errcode"] == 0
                 assert dead.send("x")["errcode"] in (0, 40014)
     assert "RuntimeError" in caplog.text

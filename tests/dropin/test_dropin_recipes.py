@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wecom_auth.dropin import installation as dropin
+from wecom_auth._dropin import installation as dropin
 from wecom_auth.testing import FakeWeCom
 
 TESTS = Path(__file__).parents[1]

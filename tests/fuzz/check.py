@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from wecom_auth.answers import rejection
+from wecom_auth._http.verdict import rejection
 
 from .answers import CODES, Answer, Generator
 from .model import Verdict, verdict

@@ -18,8 +18,15 @@ import redis  # noqa: F401  # likewise
 import requests
 
 import wecom_auth
-from wecom_auth import registry, state
-from wecom_auth.stores import FileStore, RedisStore, breaker, memory, open_store
+from wecom_auth._source import process as registry
+from wecom_auth._source import state
+from wecom_auth.stores import (
+    FileStore,
+    RedisStore,
+    breaker,
+    memory,
+    open_store,
+)
 
 
 def sabotage(what: str) -> None:

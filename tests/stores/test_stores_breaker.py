@@ -11,7 +11,13 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from wecom_auth.stores import Breaker, FileStore, StoreError, TokenStore, guard
+from wecom_auth.stores import (
+    Breaker,
+    FileStore,
+    StoreError,
+    TokenStore,
+    guard,
+)
 from wecom_auth.stores import breaker as module
 from wecom_auth.stores.breaker import LONGEST_PAUSE
 

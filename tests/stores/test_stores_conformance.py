@@ -9,7 +9,12 @@ import pytest
 from redis import Redis
 from redis_server import RedisServer
 
-from wecom_auth.stores import Breaker, FileStore, RedisStore, TokenStore
+from wecom_auth.stores import (
+    Breaker,
+    FileStore,
+    RedisStore,
+    TokenStore,
+)
 from wecom_auth.testing.conformance import StoreConformance
 
 

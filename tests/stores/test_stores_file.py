@@ -15,7 +15,12 @@ from typing import Any
 
 import pytest
 
-from wecom_auth.stores import Breaker, FileStore, StoreError, filelocks
+from wecom_auth.stores import (
+    Breaker,
+    FileStore,
+    StoreError,
+    filelocks,
+)
 from wecom_auth.stores import file as module
 
 # Harmless here: the children only end. Under xdist the parent has threads.

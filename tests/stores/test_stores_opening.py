@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 import wecom_auth.stores
-from wecom_auth.stores import FileStore, RedisStore, TokenStore, open_store
+from wecom_auth.stores import (
+    FileStore,
+    RedisStore,
+    TokenStore,
+    open_store,
+)
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])

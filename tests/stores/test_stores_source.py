@@ -14,10 +14,22 @@ from cachetools import LRUCache
 from redis import Redis
 from redis_server import RedisServer
 
-from wecom_auth import AppCredential, FileStore, RedisStore, TokenSource, attach, registry
+from wecom_auth import (
+    AppCredential,
+    FileStore,
+    RedisStore,
+    TokenSource,
+    attach,
+)
+from wecom_auth._source import process as registry
+from wecom_auth._source.sharing import Shelf
 from wecom_auth.errors import TokenTimeout
-from wecom_auth.sharing import Shelf
-from wecom_auth.stores import Breaker, TokenStore, breaker, filelocks
+from wecom_auth.stores import (
+    Breaker,
+    TokenStore,
+    breaker,
+    filelocks,
+)
 from wecom_auth.stores import file as module
 from wecom_auth.testing import FakeWeCom, reset
 
@@ -126,7 +138,7 @@ def test_control_without_the_breaker_trouble_with_the_disk_fails_calls(
         raise OSError(errno.ENOSPC, "the disk says no")
 
     monkeypatch.setattr(FileStore, "_draft", refuse)
-    monkeypatch.setattr("wecom_auth.registry.guard", lambda store: store)
+    monkeypatch.setattr("wecom_auth._source.process.guard", lambda store: store)
     app = AppCredential("corp", "secret", base_url=url)
     session = attach(requests.Session(), app, store=FileStore(tmp_path / "tokens"))
     with pytest.raises(requests.RequestException):

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 import requests
 
+from wecom_auth.cli.fake import fake_command
 from wecom_auth.testing import FakeWeCom
 from wecom_auth.testing.control import Controls
-from wecom_auth.testing.serve_command import fake_command
 from wecom_auth.testing.server import Server
 
-CODE = (
-    "from wecom_auth.testing.serve_command import fake_command; raise SystemExit(fake_command(0))"
-)
+CODE = "from wecom_auth.cli.fake import fake_command; raise SystemExit(fake_command(0))"
 
 
 @pytest.fixture
@@ -151,7 +149,7 @@ def test_in_this_process_a_signal_ends_it_and_the_handlers_come_back(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("wecom_auth.testing.serve_command.Event", _Interrupted)
+    monkeypatch.setattr("wecom_auth.cli.fake.Event", _Interrupted)
     assert fake_command(0) == 0
     assert "listens on http://127.0.0.1:" in capsys.readouterr().out
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

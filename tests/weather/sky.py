@@ -7,7 +7,12 @@ from pathlib import Path
 from threading import Lock
 
 from wecom_auth import AppCredential
-from wecom_auth.testing import FakeWeCom, Reply, Request, Server
+from wecom_auth.testing import (
+    FakeWeCom,
+    Reply,
+    Request,
+    Server,
+)
 
 from .crew import Crew, hold_and_kill
 from .schedule import Event

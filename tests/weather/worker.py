@@ -104,14 +104,14 @@ def work(number: int, options: dict[str, Any], sources: list[TokenSource], stop:
 
 def stop_healing() -> None:
     """The control: no answer counts as a rejection any more."""
-    import wecom_auth.adapter
-    import wecom_auth.auth
-    import wecom_auth.decorator
+    import wecom_auth._clients.adapter
+    import wecom_auth._clients.auth
+    import wecom_auth._clients.decorator
 
     for module, name in (
-        (wecom_auth.adapter, "rejection"),
-        (wecom_auth.auth, "rejection"),
-        (wecom_auth.decorator, "rejects"),
+        (wecom_auth._clients.adapter, "rejection"),
+        (wecom_auth._clients.auth, "rejection"),
+        (wecom_auth._clients.decorator, "rejects"),
     ):
         if not hasattr(module, name):
             raise AttributeError(f"{module.__name__}.{name} is gone: the control switches nothing")

@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..lazy import exports
+from .._lazy import exports
 from .breaker import Breaker, guard
 from .opening import open_store, store_of_environment
 from .protocol import LEASE, StoreError, TokenStore

@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
-from ..interruption import is_interruption
-from ..logs import log
+from .._credential.interruption import is_interruption
+from .._log import log
 from .alive import Alive
 from .protocol import METHODS, TokenStore
 

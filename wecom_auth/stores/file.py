@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..logs import warn_once
+from .._log import warn_once
 from . import filelocks
 from .protocol import LEASE, StoreError
 from .waiting import Release, take

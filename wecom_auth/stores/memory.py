@@ -7,8 +7,8 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from ..exchange import TOKEN_LIFE
-from ..tokens import Token
+from .._credential.exchange import TOKEN_LIFE
+from .._credential.token import Token
 from .alive import Alive
 
 SIZE = 131_072

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from ..logs import warn_once
+from .._log import warn_once
 from .protocol import LEASE, StoreError
 from .waiting import Release, take
 

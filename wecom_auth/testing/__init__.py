@@ -23,10 +23,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import exports
+from .._lazy import exports
 
 if TYPE_CHECKING:
-    from ..registry import reset
+    from .._source.process import reset
     from .conformance import StoreConformance
     from .fake import FakeWeCom
     from .faults import Fault
@@ -58,7 +58,7 @@ __getattr__ = exports(
         ".journal": ("Call", "Upload"),
         ".server": ("Server",),
         ".wire": ("Reply", "Request"),
-        "..registry": ("reset",),
+        ".._source.process": ("reset",),
     },
 )
 

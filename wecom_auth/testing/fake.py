@@ -11,8 +11,18 @@ from .holds import Hold
 from .journal import Journal
 from .multipart import Part
 from .platform import Platform, Route
-from .tokens import EXPIRED_TOKEN, INVALID_TOKEN, Mode, TokenDesk
-from .wire import Answer, Reply, Request, api_path
+from .tokens import (
+    EXPIRED_TOKEN,
+    INVALID_TOKEN,
+    Mode,
+    TokenDesk,
+)
+from .wire import (
+    Answer,
+    Reply,
+    Request,
+    api_path,
+)
 from .witness import Witness
 
 if TYPE_CHECKING:

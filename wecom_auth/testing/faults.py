@@ -8,7 +8,12 @@ from threading import Condition
 from typing import Literal, Self
 
 from .replies import error
-from .wire import DroppedError, Reply, Request, TimedOutError
+from .wire import (
+    DroppedError,
+    Reply,
+    Request,
+    TimedOutError,
+)
 
 When = Literal["before", "after"]
 

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
 from urllib3.util import Timeout
 
-from ..registry import reset
+from .._source.process import reset
 from .wire import DroppedError, Request, TimedOutError
 
 try:

@@ -13,7 +13,14 @@ from .holds import Hold
 from .journal import Journal
 from .replies import error
 from .tokens import OK, TokenDesk
-from .wire import Answer, DroppedError, Reply, Request, TimedOutError, as_reply
+from .wire import (
+    Answer,
+    DroppedError,
+    Reply,
+    Request,
+    TimedOutError,
+    as_reply,
+)
 
 
 @dataclass(frozen=True)

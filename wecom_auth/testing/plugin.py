@@ -83,7 +83,7 @@ def wecom_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         ...     upload("report.pdf")
         ...     wecom_server.fake.assert_uploaded("report.pdf", times=1)
     """
-    from ..registry import reset
+    from .._source.process import reset
     from .fake import FakeWeCom
 
     reset()

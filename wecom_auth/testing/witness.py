@@ -5,7 +5,13 @@ from __future__ import annotations
 from threading import Condition
 from typing import Any
 
-from .journal import Call, Journal, Upload, as_line, assert_count
+from .journal import (
+    Call,
+    Journal,
+    Upload,
+    as_line,
+    assert_count,
+)
 
 
 class Witness:

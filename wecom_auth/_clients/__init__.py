@@ -1,0 +1,1 @@
+"""One driver for each HTTP client, and the decorator."""

@@ -1,0 +1,1 @@
+"""Credentials: what is exchanged for a token, and how; the token itself."""

@@ -1,0 +1,1 @@
+"""Text and bytes of a call: scope, query, verdict, redaction. Knows no client and no source."""

@@ -1,0 +1,1 @@
+"""One valid token for each credential: cache, single flight, refresh, what a process holds."""
