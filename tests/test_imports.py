@@ -16,7 +16,7 @@ ROOT = Path(wecom_auth.__file__).parent
 EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
 
 ORDER = [
-    {"errors", "_lazy", "_log"},
+    {"errors", "_clock", "_lazy", "_log"},
     {"_http"},
     {"_credential"},
     {"stores"},
@@ -106,4 +106,4 @@ def test_every_room_has_its_floor():
 
 
 def test_control_the_walk_sees_imports():
-    assert {"_call", "_http", "_source"} <= known_by(ROOT / "_clients" / "auth.py")
+    assert {"_call", "_credential", "_source"} <= known_by(ROOT / "_clients" / "decorator.py")

@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any
 from ._lazy import exports
 
 if TYPE_CHECKING:
-    from ._clients.adapter import WeComAdapter, attach
-    from ._clients.auth import WeComAuth
+    from ._call.retry import Retry
+    from ._clients.attach import attach
     from ._clients.decorator import with_access_token
-    from ._credential.credentials import AppCredential, Credential, ExternalToken
+    from ._clients.requests.adapter import WeComAdapter
+    from ._clients.requests.answer import raise_for_errcode
+    from ._clients.requests.auth import WeComAuth
+    from ._credential.app import AppCredential
+    from ._credential.credential import Credential
+    from ._credential.exchange import Answer, Grant, Send
+    from ._credential.external import ExternalToken
+    from ._credential.kind import Kind
     from ._credential.token import Token
     from ._dropin import Installation, install
     from ._http.redaction import mask_urllib3_logs, redact
-    from ._http.verdict import raise_for_errcode
     from ._source.source import TokenSource
     from ._source.state import Statistics
     from .errors import (
@@ -34,10 +40,16 @@ if TYPE_CHECKING:
 _export = exports(
     __name__,
     {
-        "._clients.adapter": ("WeComAdapter", "attach"),
-        "._http.verdict": ("raise_for_errcode",),
-        "._clients.auth": ("WeComAuth",),
-        "._credential.credentials": ("AppCredential", "Credential", "ExternalToken"),
+        "._clients.requests.adapter": ("WeComAdapter",),
+        "._clients.attach": ("attach",),
+        "._call.retry": ("Retry",),
+        "._clients.requests.answer": ("raise_for_errcode",),
+        "._clients.requests.auth": ("WeComAuth",),
+        "._credential.app": ("AppCredential",),
+        "._credential.credential": ("Credential",),
+        "._credential.external": ("ExternalToken",),
+        "._credential.exchange": ("Answer", "Grant", "Send"),
+        "._credential.kind": ("Kind",),
         "._clients.decorator": ("with_access_token",),
         "._dropin": ("Installation", "install"),
         ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
@@ -52,14 +64,19 @@ _export = exports(
 
 __all__ = [
     "APIError",
+    "Answer",
     "AppCredential",
     "Credential",
     "CredentialError",
     "ExternalToken",
     "FileStore",
+    "Grant",
     "Installation",
+    "Kind",
     "MemoryStore",
     "RedisStore",
+    "Retry",
+    "Send",
     "Statistics",
     "Token",
     "TokenSource",

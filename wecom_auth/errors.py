@@ -4,6 +4,7 @@ from math import ceil
 from typing import Any
 
 import requests
+import urllib3
 
 REJECTED = frozenset({40014, 42001})
 """The app's token is invalid or has expired: one fresh token, one resend."""
@@ -122,12 +123,12 @@ def remembered(failure: WeComError, left: float) -> WeComError:
         failure: as it was met.
         left: seconds until it is.
     """
-    again = anew(failure)
+    again = renewed(failure)
     again.args = (f"{failure} | met before, and asked again in {ceil(left)} s",)
     return again
 
 
-def anew(error: WeComError) -> WeComError:
+def renewed(error: WeComError) -> WeComError:
     """The same error once more, for another to raise: a traceback grows on what is raised.
 
     Not by `copy`, which calls the class: what an `ExternalToken` raises may want other arguments.
@@ -147,3 +148,18 @@ def describe(what: str, errcode: int, errmsg: str) -> str:
         + (f" | {advice}" if advice else "")
         + f" | {help_url(errcode)}"
     )
+
+
+def unreached(error: Exception) -> type[TokenUnavailable]:
+    """Return the class of the failure that an error of the network is.
+
+    It is found by `requests`' own names as well. Where a body stalls or is cut short, requests
+    calls that by others: the first ConnectionError, around urllib3's own, the second
+    ChunkedEncodingError.
+    """
+    stalled = isinstance(next(iter(error.args), None), urllib3.exceptions.ReadTimeoutError)
+    if isinstance(error, requests.Timeout) or stalled:
+        return TokenTimeout
+    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+        return TokenConnectionError
+    return TokenUnavailable

@@ -6,11 +6,15 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from .._call.arguments import positions, put_back
-from .._call.replay import NotingResends, heal, heal_async
+from .._call.drive import drive, drive_async
+from .._call.flow import Flow, HealedInside
+from .._call.flow import call as flow
+from .._call.retry import ONLY_TOKENS, Answered, Retry
 from .._credential.checks import kind
-from .._credential.credentials import Credential
+from .._credential.credential import Credential
+from .._credential.token import Token
 from .._source.source import TokenSource, as_source
-from .outcomes import rejects
+from .outcomes import errcode_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +26,7 @@ _Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def with_access_token(
-    source: Given, *, param: str = "access_token", retry: bool = True
+    source: Given, *, param: str = "access_token", retry: Retry | bool = True
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Hand a valid token to a function that calls WeCom, and call it again if it was rejected.
 
@@ -46,7 +50,8 @@ def with_access_token(
         param: the parameter that takes the token; give it a default (`access_token: str = ""`)
             and put it last or behind `*`: what a caller passes there, by position too, is taken
             for a token of the caller's own, and wins.
-        retry: False to hand in the token and leave it at that.
+        retry: errcodes to retry beside those that reject the token; False to hand in the token
+            and leave it at that.
 
     Raises:
         TypeError: the function has no such parameter, or is a generator; the source is none.
@@ -58,94 +63,132 @@ def with_access_token(
         ...     return requests.get(f"{app.base_url}/cgi-bin/user/get", params=query).json()
     """
     find = _finder(source, param)
-    if not isinstance(retry, bool):
-        raise TypeError(f"retry must be True or False, not {kind(retry)}: it is once or not at all")
+    if not isinstance(retry, bool | Retry):
+        raise TypeError(f"retry must be True, False or a Retry, not {kind(retry)}")
+    wish = (ONLY_TOKENS if retry else None) if isinstance(retry, bool) else retry
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        place = _Place(function, param)
-        way: Any = _awaiting if inspect.iscoroutinefunction(function) else _calling
-        return cast(Callable[P, R], wraps(function)(way(function, place, find, retry)))
+        made = _Function(_Place(function, param), find, wish)
+        way: Any = made.coroutine if inspect.iscoroutinefunction(function) else made.sync
+        return cast(Callable[P, R], wraps(function)(way(function)))
 
     return decorate
 
 
-def _calling(
-    function: Callable[..., Any], place: "_Place", find: _Find, retry: bool
-) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if place.is_taken(args, kwargs):
-            return function(*args, **kwargs)
-        source = find(*args, **kwargs)
-        stood = positions(args, kwargs) if retry else None
-        token = source.get().value
+class _Function:
+    """A decorated function: where its tokens come from, and what is retried.
 
-        def attempt(value: str) -> _Outcome:
-            filled, named = place.fill(args, kwargs, value)
-            try:
-                return _Outcome(function(*filled, **named))
-            except Exception as error:
-                return _Outcome(error=error)
+    Args:
+        place: of its token parameter.
+        find: returns the source for the arguments of a call.
+        retry: errcodes to retry beside those that reject the token; None for nothing at all.
+    """
 
-        def again(value: str) -> _Outcome | None:
-            return attempt(value) if put_back(stood) else None
+    def __init__(self, place: "_Place", find: _Find, retry: Retry | None) -> None:
+        self._place, self._find, self._retry = place, find, retry
 
-        with NotingResends() as inside:
-            outcome = attempt(token)
-        if retry and outcome.rejects(source) and source.credential not in inside:
-            if stood is None:
-                source.invalidate(token)
-            else:
-                outcome = heal(source, token, outcome, again, lambda o: o.rejects(source))
-        return outcome.give()
+    def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function that hands in a token."""
 
-    return call
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._place.is_taken(args, kwargs):
+                return function(*args, **kwargs)
+            one = _OneCall(self._find(*args, **kwargs), self._place, self._retry, args, kwargs)
+
+            def attempt(token: Token, again: bool) -> Answered | None:
+                if again and not one.put_back():
+                    return None
+                filled, named = one.fill(token)
+                try:
+                    return one.answered(_Outcome(function(*filled, **named)))
+                except Exception as error:
+                    return one.answered(_Outcome(error=error))
+
+            token = one.source.ready() or one.source.get()
+            with HealedInside() as inside:
+                first = cast(Answered, attempt(token, False))
+            if first.errcode is None or one.source.credential in inside:
+                return first.answer.give()
+            return drive(one.flow(token, first), one.source, attempt).give()
+
+        return call
+
+    def coroutine(
+        self, function: Callable[..., Coroutine[Any, Any, Any]]
+    ) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """Return the coroutine function that hands in a token."""
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self._place.is_taken(args, kwargs):
+                return await function(*args, **kwargs)
+            one = _OneCall(self._find(*args, **kwargs), self._place, self._retry, args, kwargs)
+
+            async def attempt(token: Token, again: bool) -> Answered | None:
+                if again and not one.put_back():
+                    return None
+                filled, named = one.fill(token)
+                try:
+                    return one.answered(_Outcome(await function(*filled, **named)))
+                except Exception as error:
+                    return one.answered(_Outcome(error=error))
+
+            token = one.source.ready() or await one.source.aget()
+            with HealedInside() as inside:
+                first = cast(Answered, await attempt(token, False))
+            if first.errcode is None or one.source.credential in inside:
+                return first.answer.give()
+            return (await drive_async(one.flow(token, first), one.source, attempt)).give()
+
+        return call
 
 
-def _awaiting(
-    function: Callable[..., Coroutine[Any, Any, Any]], place: "_Place", find: _Find, retry: bool
-) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        if place.is_taken(args, kwargs):
-            return await function(*args, **kwargs)
-        source = find(*args, **kwargs)
-        stood = positions(args, kwargs) if retry else None
-        token = (await source.aget()).value
+class _OneCall:
+    """One call of a decorated function: its arguments, and where the files among them stood."""
 
-        async def attempt(value: str) -> _Outcome:
-            filled, named = place.fill(args, kwargs, value)
-            try:
-                return _Outcome(await function(*filled, **named))
-            except Exception as error:
-                return _Outcome(error=error)
+    __slots__ = ("_args", "_codes", "_kwargs", "_place", "_retry", "_stood", "source")
 
-        async def again(value: str) -> _Outcome | None:
-            return await attempt(value) if put_back(stood) else None
+    def __init__(
+        self,
+        source: TokenSource,
+        place: "_Place",
+        retry: Retry | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.source, self._place, self._retry = source, place, retry
+        self._args, self._kwargs = args, kwargs
+        self._stood = None if retry is None else positions(args, kwargs)
+        self._codes = frozenset() if retry is None else source.credential.rejections | retry.codes
 
-        with NotingResends() as inside:
-            outcome = await attempt(token)
-        if retry and outcome.rejects(source) and source.credential not in inside:
-            if stood is None:
-                await source.ainvalidate(token)
-            else:
-                outcome = await heal_async(
-                    source, token, outcome, again, lambda o: o.rejects(source)
-                )
-        return outcome.give()
+    def fill(self, token: Token) -> _Arguments:
+        """Return the arguments with this token among them."""
+        return self._place.fill(self._args, self._kwargs, token.value)
 
-    return call
+    def put_back(self) -> bool:
+        """Put the files back to where they stood; False where that cannot be."""
+        return put_back(self._stood)
+
+    def answered(self, outcome: "_Outcome") -> Answered:
+        """Return the outcome as the flow takes it."""
+        return Answered(outcome, outcome.errcode(self._codes) if self._codes else None)
+
+    def flow(self, token: Token, first: Answered) -> Flow:
+        """Return the flow that carries the call to its end."""
+        retry, replayable = self._retry or ONLY_TOKENS, self._stood is not None
+        return flow(self.source, token, first, retry=retry, replayable=replayable)
 
 
 class _Outcome:
-    """What a function returned or raised."""
+    """A result, or the exception in place of one."""
 
     __slots__ = ("_error", "_result")
 
     def __init__(self, result: Any = None, error: Exception | None = None) -> None:
         self._result, self._error = result, error
 
-    def rejects(self, source: TokenSource) -> bool:
+    def errcode(self, codes: frozenset[int]) -> int | None:
         said = self._result if self._error is None else self._error
-        return rejects(said, source.credential.rejections)
+        return errcode_of(said, codes)
 
     def give(self) -> Any:
         if self._error is None:

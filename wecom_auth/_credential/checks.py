@@ -1,5 +1,7 @@
 """What a credential is made of, looked at when it is made: what cannot work is refused there."""
 
+from collections.abc import Callable
+from hashlib import sha256
 from inspect import iscoroutinefunction
 
 
@@ -44,3 +46,32 @@ def token(value: object) -> str:
     if not isinstance(value, str) or any("\ud800" <= each <= "\udfff" for each in value):
         return ""
     return value.strip()
+
+
+def secret(name: str, value: object) -> str | Callable[[], str]:
+    """Return a secret, or the function that gives it; as `text` and `function` check them."""
+    if isinstance(value, str) or not callable(value):
+        return text(name, value)
+    function(name, value)
+    return value
+
+
+def ask(name: str, value: str | Callable[[], str]) -> str:
+    """Return the secret as it stands now; what a function raises reaches its author."""
+    return value if isinstance(value, str) else text(f"what {name} returned", value())
+
+
+def identity(value: str | Callable[[], str]) -> str:
+    """Return what names a secret in a key: the text itself, or the function, never its result."""
+    if isinstance(value, str):
+        return value
+    named = getattr(value, "identity", None)
+    if isinstance(named, str):
+        return named
+    where = getattr(value, "__module__", ""), getattr(value, "__qualname__", type(value).__name__)
+    return f"function:{where[0]}.{where[1]}"
+
+
+def digest(value: str) -> str:
+    """Return enough of a hash to tell two secrets apart."""
+    return sha256(value.encode()).hexdigest()[:16]

@@ -1,88 +1,136 @@
-"""One HTTP exchange: gettoken, and what its answer means."""
+"""One exchange over HTTP: how it is sent, and what its answer means."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
-import requests
-import urllib3
-
-from .. import errors
-from .._http.peeking import BODY_LIMIT
 from .._http.redaction import redact, shorten
 from .._http.verdict import errcode_of, parse
-from ..errors import (
-    CredentialError,
-    TokenConnectionError,
-    TokenTimeout,
-    TokenUnavailable,
-)
+from ..errors import CredentialError, TokenUnavailable, WeComError, describe
 from . import checks
+from .kind import Kind
 
 TOKEN_LIFE = 7200.0
 """Seconds; the life of every token the platform documents."""
 
-Send = Callable[[requests.Request, float], requests.Response]
-"""How an exchange is sent: the request, and the seconds that it may take."""
+is_exchange: ContextVar[bool] = ContextVar("wecom_auth_exchange", default=False)
+"""True while an exchange of this package is sent, which the drop-in lets pass."""
 
 
-ours: ContextVar[bool] = ContextVar("wecom_auth_exchange", default=False)
-"""Whether what is being sent is an exchange of ours, which the drop-in lets pass."""
+class Answer(NamedTuple):
+    """The answer to an exchange: status, headers, and a body of 8 KB at most."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Send(Protocol):
+    """Send one HTTP request and return its answer; never follow a redirect, never retry.
+
+    Args:
+        method: `GET` or `POST`.
+        url: with its query.
+        headers: to send, beside those that the way there adds.
+        body: the body, or None.
+        seconds: how long this may take.
+
+    Raises:
+        TokenTimeout, TokenConnectionError, TokenUnavailable: there is no answer; without cause
+            and context, which may show the URL.
+    """
+
+    def __call__(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> Answer: ...
 
 
 class Grant(NamedTuple):
-    """What an exchange brought: the token, and the seconds that it lives."""
+    """The token that an exchange brought, and the seconds that it lives."""
 
     value: str
-    life: float
+    life: float = TOKEN_LIFE
 
     def __repr__(self) -> str:
         return f"<Grant {shorten(self.value)}, {self.life:g} s>"
 
 
-def exchange(request: requests.Request, send: Send, limit: float, secret: str) -> Grant:
-    """Send one gettoken and read its answer.
+class Abandoned(Exception):
+    """The exchange was not carried out: the event loop that should have sent it has ended."""
+
+
+class ParentRejected(CredentialError):
+    """The exchange says that the parent's token is dead."""
+
+
+class TicketStale(CredentialError):
+    """The exchange wants a newer ticket."""
+
+
+def exchange(
+    kind: Kind,
+    send: Send,
+    seconds: float,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    secrets: tuple[str, ...] = (),
+) -> Grant:
+    """Send one exchange and read its answer.
 
     Args:
-        request: the gettoken call.
-        send: sends it.
-        limit: seconds for all of it, a server that drips its answer included.
-        secret: kept out of every error.
+        kind: says which field holds the token, and whose failure an errcode is.
+        send: sends the request.
+        seconds: how long it may take.
+        method: `GET` or `POST`.
+        url: of the exchange, with its query.
+        headers: beside those of the way there.
+        body: of a POST.
+        secrets: values kept out of every error.
 
     Raises:
         CredentialError: the platform refuses the credential; asking again never helps.
         TokenUnavailable: no token now.
     """
-    deadline = time.monotonic() + limit
+    mark = is_exchange.set(True)
     try:
-        with _marked_as_ours():
-            response = send(request, limit)
-        status, body = response.status_code, _read(response, deadline)
+        answer = send(method, url, headers or {}, body, seconds)
         failure = None
-    except requests.RequestException as error:
-        text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
-        failure = network_kind(error)(text)
-    except OSError as error:  # a CA bundle that is not there
-        failure = TokenUnavailable(redact(f"gettoken could not be sent: {error}", secret))
-    if failure is not None:
-        raise failure  # out here, where the error with the secret in its URL is no context
-    return _grant(status, parse(body), secret)
-
-
-@contextmanager
-def _marked_as_ours() -> Iterator[None]:
-    mark = ours.set(True)
-    try:
-        yield
+    except TokenUnavailable as error:
+        failure = type(error)(redact(str(error), *secrets))
     finally:
-        ours.reset(mark)
+        is_exchange.reset(mark)
+    if failure is not None:
+        raise failure  # out here, where an error that shows the secret is no context
+    return grant_of(kind, answer, secrets)
 
 
-def seconds(stated: object, default: float) -> float:
-    """A life in seconds; one that makes no sense counts as not stated, one too long is cut."""
+def grant_of(kind: Kind, answer: Answer, secrets: tuple[str, ...] = ()) -> Grant:
+    """Return the token in an answer, or raise the failure that it is."""
+    said = parse(answer.body)
+    code, value = errcode_of(said), checks.token(said.get(kind.field))
+    if not code and value:  # old answers have no errcode
+        return Grant(value, seconds_of(said.get("expires_in"), TOKEN_LIFE))
+    if code:
+        errmsg = redact(str(said.get("errmsg", "")), *secrets)
+        text = describe(kind.exchange, code, errmsg)
+        raise _failure(kind, code)(text, errcode=code, errmsg=errmsg)
+    down = "it, or a proxy before it, is down" if answer.status >= 500 else "is base_url WeCom?"
+    raise TokenUnavailable(f"{kind.exchange}: HTTP {answer.status}, no token in the answer: {down}")
+
+
+def _failure(kind: Kind, code: int) -> type[WeComError]:
+    if code in kind.parent:
+        return ParentRejected
+    if code in kind.stale:
+        return TicketStale
+    return CredentialError if code in kind.refusals else TokenUnavailable
+
+
+def seconds_of(stated: object, default: float) -> float:
+    """Parse a life: use the default if it is invalid, cap it at 7200."""
     if isinstance(stated, bool):
         return default
     try:
@@ -92,57 +140,13 @@ def seconds(stated: object, default: float) -> float:
     return min(life, TOKEN_LIFE) if life > 0 else default
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """A small body as it arrives: a slow server is given up at the deadline, not after a block."""
-    body = bytearray()
-    with response:
-        for piece in response.iter_content(_as_it_arrives(response.raw)):
-            body += piece
-            if len(body) > BODY_LIMIT:
-                break
-            if time.monotonic() > deadline:
-                raise requests.ReadTimeout("the answer did not end in time")
-    return bytes(body)
-
-
-def _as_it_arrives(raw: Any) -> int:
-    """The block size with which no byte that is there waits for the next one.
-
-    1 byte, which costs a millisecond of CPU that every other thread's calls feel; or any, where the
-    stream can be made to give what has arrived.
-    """
-    if not (hasattr(raw, "read1") and hasattr(getattr(raw, "_fp", None), "read1")):
-        return 1  # urllib3 before 2.1, or a body that somebody made up
-
-    def stream(amount: int, decode_content: bool | None = None) -> Iterator[bytes]:
-        return iter(partial(raw.read1, amount, decode_content), b"")
-
-    raw.stream = stream  # which is what iter_content reads, and whose errors it translates
-    return BODY_LIMIT
-
-
-def network_kind(error: Exception) -> type[TokenUnavailable]:
-    """What a failure of the network is called: it is found by `requests`' own names as well.
-
-    Where a body stalls or is cut short, requests calls that by others: the first ConnectionError,
-    around urllib3's own, the second ChunkedEncodingError.
-    """
-    stalled = isinstance(next(iter(error.args), None), urllib3.exceptions.ReadTimeoutError)
-    if isinstance(error, requests.Timeout) or stalled:
-        return TokenTimeout
-    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return TokenConnectionError
-    return TokenUnavailable
-
-
-def _grant(status: int, answer: Mapping[str, Any], secret: str) -> Grant:
-    code, value = errcode_of(answer), checks.token(answer.get("access_token"))
-    if not code and value:  # old answers have no errcode
-        return Grant(value, seconds(answer.get("expires_in"), TOKEN_LIFE))
-    if not code:
-        why = "it, or a proxy before it, is down" if status >= 500 else "is base_url the platform?"
-        raise TokenUnavailable(f"gettoken: HTTP {status}, and no token in the answer: {why}")
-    errmsg = redact(str(answer.get("errmsg", "")), secret)
-    passing = code in errors.TRANSIENT or code == errors.RATE_LIMITED
-    kind = TokenUnavailable if passing else CredentialError
-    raise kind(errors.describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
+def with_newest(secret: Callable[[], str], attempt: Callable[[str], Grant]) -> Grant:
+    """Make an exchange with a secret; once more where it is refused and the secret has changed."""
+    used = secret()
+    try:
+        return attempt(used)
+    except CredentialError:
+        newer = secret()
+        if newer == used:
+            raise
+    return attempt(newer)

@@ -2,8 +2,8 @@
 
 import json
 import random
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from .._http.query import escape
 from .._http.redaction import shorten
@@ -29,27 +29,32 @@ class Token:
     _born_wall: float
     _soft: float
     _hard: float
+    _life: float
     escaped: str
 
     def is_fresh(self, now: float, wall: float) -> bool:
-        """Whether it has not reached its soft deadline, from which on it is to be renewed."""
+        """Return whether it has not reached its soft deadline, from which on it is refreshed."""
         return now - self._born < self._soft and wall - self._born_wall < self._soft
 
     def is_over(self, now: float, wall: float) -> bool:
-        """Whether it has reached its hard deadline, from which on it is not handed out."""
+        """Return whether it has reached its hard deadline, from which on it is not used."""
         return self.age(now, wall) >= self._hard
 
     def remaining(self, now: float, wall: float) -> float:
-        """Seconds until its hard deadline; 0 when that has passed."""
+        """Return the seconds until its hard deadline; 0 when that has passed."""
         return max(0.0, self._hard - self.age(now, wall))
 
+    def until_end(self, now: float, wall: float) -> float:
+        """Return the seconds until the end of its life; 0 when that has passed."""
+        return max(0.0, self._life - self.age(now, wall))
+
     def age(self, now: float, wall: float) -> float:
-        """Seconds since it was issued."""
+        """Return the seconds since it was first seen."""
         return max(now - self._born, wall - self._born_wall)
 
     @property
     def leeway(self) -> float:
-        """Seconds between the two deadlines, in which it is renewed while it still serves."""
+        """The seconds between the two deadlines, in which it is refreshed while it still serves."""
         return self._hard - self._soft
 
     def __repr__(self) -> str:
@@ -57,7 +62,7 @@ class Token:
 
 
 def issue(grant: Grant, now: float, wall: float, age: float = 0.0) -> Token:
-    """A token that is `age` seconds old now.
+    """Make a token that is `age` seconds old now.
 
     Soft, from which on a new one is fetched while this one still serves, lies at about three
     quarters of its life: drawn for each token, so that a fleet does not refresh in step. Hard
@@ -65,24 +70,72 @@ def issue(grant: Grant, now: float, wall: float, age: float = 0.0) -> Token:
     """
     soft = grant.life * random.uniform(0.70, 0.80)  # noqa: S311
     hard = grant.life - min(60.0, grant.life * 0.05)
-    return Token(grant.value, now - age, wall - age, soft, hard, escape(grant.value))
+    born = (now - age, wall - age)
+    return Token(grant.value, *born, soft, hard, grant.life, escape(grant.value))
 
 
-def to_record(grant: Grant, wall: float) -> str:
-    """The token as a store keeps it: JSON that a service in any language can read."""
+def carried(value: str) -> Token:
+    """Return a token that a call has carried, of which only the value is known."""
+    return Token(value, 0.0, 0.0, 0.0, 0.0, 0.0, escape(value))
+
+
+def repeated(token: Token) -> Token:
+    """Return the token as it serves after the platform has given it a second time.
+
+    The platform repeats it until its end, so there is no other to change to: it serves until
+    almost then. Its end stays where the first sight of it has put it.
+    """
+    last_moment = min(1.0, token._life * 0.05)
+    return replace(token, _hard=max(token._hard, token._life - last_moment))
+
+
+class Sight(NamedTuple):
+    """The end of the last value seen, by its hash: no second copy of the value is kept."""
+
+    value: int
+    born: float
+    born_wall: float
+    life: float
+
+    @classmethod
+    def of(cls, token: Token) -> "Sight":
+        """Return the sight of this token."""
+        return cls(hash(token.value), token._born, token._born_wall, token._life)
+
+    def is_over(self, now: float, wall: float) -> bool:
+        """Return whether the value has reached the end of its life."""
+        return max(now - self.born, wall - self.born_wall) >= self.life
+
+    def first(self, token: Token, now: float, wall: float) -> Token | None:
+        """Return the token with the life of its first sight; None where it is not this value.
+
+        A value that is still given after its known end has a new life.
+        """
+        if hash(token.value) != self.value:
+            return None
+        known = replace(token, _born=self.born, _born_wall=self.born_wall, _life=self.life)
+        if not 0 < known.until_end(now, wall) <= token.until_end(now, wall):
+            return None
+        soft, hard = self.life * 0.75, self.life - min(60.0, self.life * 0.05)
+        return replace(known, _soft=soft, _hard=hard)
+
+
+def to_record(token: Token, now: float, wall: float) -> str:
+    """Return the token as a store keeps it: JSON that a service in any language can read."""
+    born = wall - token.age(now, wall)
     return json.dumps(
         {
-            "access_token": grant.value,
-            "obtained_at": round(wall, 3),
-            "expires_at": round(wall + grant.life, 3),
+            "access_token": token.value,
+            "obtained_at": round(born, 3),
+            "expires_at": round(born + token._life, 3),
         }
     )
 
 
 def from_record(text: str, now: float, wall: float) -> Token | None:
-    """The token in a store's text, or None where it is none or has passed its end.
+    """Return the token in a store's text, or None where it is none or has passed its end.
 
-    The writer's clock may be off against ours: a token from the future counts as new.
+    The writer's clock may be off against this one: a token from the future counts as new.
     """
     try:
         record: dict[str, Any] = json.loads(text)
@@ -94,4 +147,4 @@ def from_record(text: str, now: float, wall: float) -> Token | None:
     if not value or not age < life:
         return None
     token = issue(Grant(value, life), now, wall, age)
-    return None if token.is_over(now, wall) else token
+    return None if token.until_end(now, wall) <= min(1.0, life * 0.05) else token

@@ -11,14 +11,15 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse, Timeout
 
-from .._clients.sending import call_limit
-from .._credential.credentials import AppCredential
+from .._clients.requests.peek import peek
+from .._clients.requests.send import call_limit
+from .._credential.app import AppCredential
+from .._credential.exchange import Answer
 from .._credential.token import Token
-from .._http.peeking import peek
 from .._http.redaction import redact
 from .._http.verdict import parse
 from .._source.state import TIME_LIMIT
-from ..errors import WeComError
+from ..errors import WeComError, unreached
 from .inline import InlineSource
 
 SHORTEST_LIFE = 300
@@ -64,19 +65,23 @@ class Exchange:
         self._body = b""
         self._error: Exception | None = None
 
-    def __call__(self, _: requests.Request, limit: float) -> requests.Response:
-        """Send; the source reads a copy, so that the caller can still have the original."""
-        options = {**self._options, "stream": True, "timeout": self._timeout(limit)}
+    def __call__(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> Answer:
+        """Send the caller's own request; the source reads a copy of what it gives."""
+        options = {**self._options, "stream": True, "timeout": self._timeout(seconds)}
         self.made = True
         self._clear()
         try:
             answer = self._adapter.send(self._request, **options)
             self._body = _body(answer)
-        except Exception as error:
+        except (requests.RequestException, OSError) as error:
             self._error = error
-            raise
-        self._answer = answer
-        return _copy(answer, self._body)
+            failure = unreached(error)("gettoken failed")
+        else:
+            self._answer = answer
+            return Answer(answer.status_code, answer.headers, self._body)
+        raise failure
 
     def own_answer(self, token: Token) -> requests.Response | None:
         """The platform's own answer, if it was asked and this token is what it gave."""
@@ -157,11 +162,3 @@ def _body(response: requests.Response) -> bytes:
     if isinstance(response.raw, HTTPResponse):
         return peek(response) or b""
     return response.content or b""
-
-
-def _copy(response: requests.Response, body: bytes) -> requests.Response:
-    copy = requests.Response()
-    copy.status_code = response.status_code
-    copy._content = body
-    copy._content_consumed = True
-    return copy

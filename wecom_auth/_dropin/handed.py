@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from .._credential.credentials import Credential
+from .._credential.credential import Credential
 from .._source.process import on_reset
 from ..stores import TokenStore
 

@@ -7,13 +7,13 @@ from typing import Any, ParamSpec, TypeVar
 import requests
 from requests.adapters import BaseAdapter
 
-from .._clients.adapter import WeComAdapter
-from .._clients.auth import is_authorised
-from .._clients.sending import by_name, call_limit
+from .._clients.requests.adapter import WeComAdapter
+from .._clients.requests.answer import verdict as rejection
+from .._clients.requests.auth import is_authorised
+from .._clients.requests.send import by_name, call_limit
 from .._credential import exchange
-from .._credential.credentials import AppCredential
+from .._credential.app import AppCredential
 from .._http import query
-from .._http.verdict import rejection
 from .._log import log
 from ..errors import REJECTED, WeComError
 from . import gettoken
@@ -49,8 +49,8 @@ class DropInAdapter(BaseAdapter):
         if args:
             options = by_name(args, options)
         inner, url = self._inner, request.url or ""
-        attached = isinstance(inner, WeComAdapter) and inner.source.credential.covers(url)
-        if attached or exchange.ours.get():
+        attached = isinstance(inner, WeComAdapter) and inner.route.find(url, request) is not None
+        if attached or exchange.is_exchange.get():
             return inner.send(request, **options)
         asks = "gettoken" in url
         credential = _unless_it_fails(gettoken.credential_of, request) if asks else None

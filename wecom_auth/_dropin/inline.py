@@ -16,20 +16,21 @@ class InlineSource(TokenSource):
 
     __slots__ = ()
 
-    def get(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
-        """A valid token, as `TokenSource.get` gives it."""
-        state, limit, send = self._state, time_limit(timeout), via or self._send
+    def _getting(
+        self, timeout: float | None, via: Send | None, inline: bool = True
+    ) -> flights.Steps[Token]:
+        state, limit, send = self._state, time_limit(timeout), self._way(via)
         token = state.current()
         if token is None:
-            return flights.join(state, limit, send)
+            return (yield from flights.joining(state, limit, send, inline=True))
         if not token.is_fresh(*state.now()):
-            flights.refresh_in_front(state, token, limit, send)
+            flights.refresh_in_foreground(state, token, limit, send)
             return state.current() or token
         return token
 
     def has_rejected(self, value: str) -> bool:
         """Whether the platform has rejected this token, and has not handed it out again since."""
-        if value not in self._state.rejected:
+        if not self._state.is_rejected(value):
             return False
         token = self.peek()
         return token is None or token.value != value

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import requests
 from requests.adapters import BaseAdapter
 
-from .._credential.credentials import Credential
+from .._credential.credential import Credential
 from .._http.redaction import mask_unless_refused
 from .handed import Counts, handed
 from .healing import DropInAdapter

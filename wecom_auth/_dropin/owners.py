@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from .._credential.credentials import Credential
-from .._http.scope import PLATFORM, carries_token
+from .._credential.credential import Credential
+from .._http.scope import PLATFORM, path_below
 from .._log import warn_once
 from ..stores import (
     TokenStore,
@@ -75,7 +75,7 @@ class Owners:
     def concerns(self, url: str) -> bool:
         """Whether this is a WeCom call that carries an app's token."""
         bases = {PLATFORM, *handed.bases, *(each.base_url for each in self.credentials)}
-        return any(carries_token(url, base) for base in bases)
+        return any(path_below(url.partition("?")[0], base) for base in bases)
 
     def _knows(self, credential: Credential) -> bool:
         """Given here or learned: not one that only an installation which has ended was given."""

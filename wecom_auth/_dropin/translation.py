@@ -6,11 +6,14 @@ from urllib.parse import quote
 import requests
 from requests.adapters import BaseAdapter
 
-from .._call.replay import replay
-from .._clients.sending import call_limit, send_clean, send_exchange
+from .._call.retry import ONLY_TOKENS, Answered
+from .._clients.requests.answer import verdict as rejection
+from .._clients.requests.call import Call as OneCall
+from .._clients.requests.hide import at_url as twin
+from .._clients.requests.hide import hide_token
+from .._clients.requests.send import call_limit, send_clean, way_of
+from .._credential.token import carried
 from .._http import query
-from .._http.redaction import hide_token, twin
-from .._http.verdict import rejection
 from .._log import log
 from ..errors import WeComError
 from .handed import Entry, handed
@@ -69,36 +72,32 @@ class Call:
 
     def _replay(self, answer: requests.Response) -> requests.Response:
         source, sent = self._source, self._sent
-        outgoing = self._request if sent == self._own else self._with(sent)
-        stream = bool(self._options.get("stream"))
-        final = replay(
-            source,
-            answer,
-            outgoing,
-            sent,
-            self._resend,
-            stream=stream,
-            timeout=self._limit,
-            via=self._send_gettoken,
-        )
-        if final is not answer and not self._rejects(final):
-            handed.count("healed")
+        code = self._rejects(answer)
+        final = self._call().finish(carried(sent), Answered(answer, code))
+        if final is not answer:
+            self._sent = query.find(final.request.url or "", NAME)[-1]
+            if not self._rejects(final):
+                handed.count("healed")
         current = source.peek()
         if sent == self._own and (current is None or current.value != sent):
             self._entry.dead = True
         return final
 
+    def _call(self) -> OneCall:
+        visible = twin(self._request, query.drop(self._request.url or "", NAME))
+        return OneCall(self._adapter, visible, self._options, self._source, NAME, ONLY_TOKENS)
+
     def _current(self) -> str | None:
         try:
-            return self._source.get(self._limit, via=self._send_gettoken).value
+            return self._source.get(**way_of(self._adapter, self._options, self._request)).value
         except WeComError as error:
             log.debug("a dead token could not be translated: %s", error)
             return None
 
-    def _rejects(self, answer: requests.Response) -> bool:
+    def _rejects(self, answer: requests.Response) -> int | None:
         codes = self._source.credential.rejections
         stream = bool(self._options.get("stream"))
-        return rejection(answer, codes, stream=stream) is not None
+        return rejection(answer, codes, stream=stream)
 
     def _with(self, token: str) -> requests.PreparedRequest:
         return twin(self._request, query.put(self._request.url or "", NAME, token))
@@ -106,11 +105,6 @@ class Call:
     def _resend(self, outgoing: requests.PreparedRequest) -> requests.Response:
         self._sent = query.find(outgoing.url or "", NAME)[-1]
         return send_clean(self._adapter, self._request, self._options, outgoing)
-
-    def _send_gettoken(self, request: requests.Request, limit: float) -> requests.Response:
-        """Send a gettoken the way this call goes, with the headers of the caller's own."""
-        request.headers = handed.headers(self._source.credential.key)
-        return send_exchange(self._adapter, self._options, request, limit)
 
     def _as_the_caller_knows_it(self, answer: requests.Response) -> requests.Response:
         location = answer.headers.get("Location")

@@ -1,26 +1,24 @@
-"""Where a token belongs: the base URL of a credential, and which calls under it carry one."""
+"""The base URL of a credential, and the paths below it."""
 
 import re
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-import requests
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 PLATFORM = "https://qyapi.weixin.qq.com"
 
 _PORTS = {"http": 80, "https": 443}
 
-# Calls that carry no access_token: token endpoints, webhooks, and service/, where suite and
-# provider tokens are at home. Source: WeCom developer documentation of each call.
-_EXEMPT = re.compile(
-    r"/*cgi-bin/+(?:(?:gettoken|openhw/get_model_token)(?=$|[?#/])|service/|webhook/)"
-)
-_OTHER_TOKEN = re.compile(r"[?&](?:suite|provider)_access_token=")
+_CGI_BIN = re.compile(r"/*(?:cgi-bin/+)?")
+_SLASHES = re.compile("//+")
+_TRAVERSAL = re.compile(r"/\.\.|%2e|%2f|%5c|\\", re.IGNORECASE)
 
 
 def parse_base_url(value: str, allow_http: bool = False) -> str:
-    """`scheme://host[:port][/prefix]` as requests itself writes it, or a clear refusal.
+    """`scheme://host[:port][/prefix]` as clients write it, or a clear refusal.
 
     Raises:
         TypeError, ValueError: with a sentence that says what to do.
@@ -38,12 +36,10 @@ def parse_base_url(value: str, allow_http: bool = False) -> str:
 
 @lru_cache(maxsize=256)
 def _parse(value: str, allow_http: bool) -> str:
-    prepared = requests.PreparedRequest()
     try:
-        prepared.prepare_url(value, None)
-        url = urlsplit(prepared.url or "")
+        url = urlsplit(parse_url(value).url)
         _ = url.port
-    except ValueError:
+    except (ValueError, LocationParseError):
         url = urlsplit("")
     if url.scheme not in _PORTS or not url.hostname:
         raise ValueError(f"base_url must be like {PLATFORM!r}: it needs https:// and a host")
@@ -70,24 +66,29 @@ def mounts(base_url: str) -> list[str]:
     return [f"{base_url}/"] if url.port else [f"{base_url}/", spelled_out]
 
 
-def carries_token(url: str, base_url: str) -> bool:
-    """Whether a call to this URL carries the token of a credential with this base URL.
+def path_below(url: str, base_url: str) -> str | None:
+    """Return the path of a call below `/cgi-bin/`, or None where it leads elsewhere.
 
-    Scheme, host, port and path prefix must be the same, without userinfo; token endpoints,
-    webhooks, `service/` and whatever carries another kind of token are left alone.
+    Scheme, host, port and path prefix must be those of the base URL, without userinfo. A path
+    that climbs out of the prefix (`/../`, also escaped) is refused: no call of the platform's has
+    one.
+
+    Args:
+        url: without query and fragment.
+        base_url: as `parse_base_url` gives it.
+
+    Example:
+        >>> path_below("https://qyapi.weixin.qq.com/cgi-bin/message/send", PLATFORM)
+        'message/send'
     """
-    if not _takes_token(url.partition("?")[0], base_url):
-        return False
-    return "_access_token=" not in url or not _OTHER_TOKEN.search(url)
-
-
-@lru_cache(maxsize=512)  # the platform has some hundred paths, and a program uses a few of them
-def _takes_token(url: str, base_url: str) -> bool:
     if url.startswith(base_url) and url.startswith("/", len(base_url)):
         start = len(base_url)
     elif not (start := _unusual_start(url, base_url)):
-        return False
-    return not _EXEMPT.match(url, start) and "/.." not in url
+        return None
+    path = url[start:]
+    if _TRAVERSAL.search(path):
+        return None
+    return _SLASHES.sub("/", path[_CGI_BIN.match(path).end() :])  # type: ignore[union-attr]
 
 
 def _unusual_start(url: str, base_url: str) -> int:

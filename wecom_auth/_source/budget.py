@@ -3,6 +3,7 @@
 BURST = 10
 LONGEST = 60.0
 QUIET = 120.0
+REFUND_INTERVAL = 1.0
 
 
 class Budget:
@@ -11,16 +12,19 @@ class Budget:
     Bounded by time and not by calls: a wrong app, an endpoint that always answers 40014, or two
     programs that end each other's tokens cost a gettoken a minute, however often they call.
     Only a fetch that brought a token is spent: while gettoken is down no token can be rejected.
+    A fetch whose token then works is refunded, once a second at most: many revocations in a row
+    with successes between them are no wrong app.
     """
 
-    __slots__ = ("_last", "_spent")
+    __slots__ = ("_last", "_refunded", "_spent")
 
     def __init__(self) -> None:
         self._spent = 0
         self._last = 0.0
+        self._refunded = float("-inf")
 
     def allows(self, now: float) -> bool:
-        """Whether there is a fetch to be had now (seconds on a monotonic clock)."""
+        """Return whether there is a fetch to be had now (seconds on a monotonic clock)."""
         quiet = now - self._last
         if quiet >= QUIET:
             self._spent = 0
@@ -28,6 +32,12 @@ class Budget:
         return beyond < 0 or quiet >= min(LONGEST, 2.0 ** min(beyond, 6))
 
     def spend(self, now: float) -> None:
-        """One fetch was made."""
+        """Count one fetch."""
         self._spent += 1
         self._last = now
+
+    def refund(self, now: float) -> None:
+        """Take back the last fetch, unless another was taken back within the last second."""
+        if self._spent and now - self._refunded >= REFUND_INTERVAL:
+            self._spent -= 1
+            self._refunded = now

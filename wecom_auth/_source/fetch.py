@@ -1,18 +1,24 @@
-"""What the leader of a flight does: adopt a neighbour's token, or ask the platform for one."""
+"""The work of a flight's leader: adopt a neighbour's token, or ask the platform for one."""
 
-from .._credential.exchange import Grant, Send
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .._credential.exchange import Grant, ParentRejected, Send
+from .._credential.kind import BUSY
 from .._credential.token import Token, issue
 from .._log import log
-from ..errors import (
-    RATE_LIMITED,
-    CredentialError,
-    TokenUnavailable,
-    WeComError,
-)
-from .state import Flight, State
+from ..errors import CredentialError, TokenUnavailable, WeComError
+from .shared import Seen
+from .state import State
+
+if TYPE_CHECKING:
+    from .flight import Flight
 
 TRIES = 3
-"""How often gettoken is asked at most, where the platform is busy or not reached."""
+"""How often the platform is asked at most, where it is busy or not reached."""
+
+Parent = Callable[[], tuple[State, Token]]
 
 _LIMITED = (
     "freshly fetched tokens keep being rejected, so gettoken is limited to one a minute for now."
@@ -21,74 +27,88 @@ _LIMITED = (
 )
 
 
-def fetch(state: State, flight: Flight, send: Send) -> Token:
-    """A token from the store, else from the platform; the last one while no fetch is allowed.
+def fetch(state: State, flight: "Flight", send: Send, parent: Parent) -> Token:
+    """Return a token from the store, else from the platform; the last one while none is allowed.
 
     Args:
         state: of the credential.
         flight: the fetch that this is; it says how many seconds are left.
-        send: sends the gettoken.
+        send: sends the exchange.
+        parent: returns the parent's state and token, where the exchange carries one.
 
     Raises:
         CredentialError: the platform refuses the credential, or has just done so.
         TokenUnavailable: no token could be had in time.
     """
-    _, token = _adopt(state)
+    fingerprint = state.credential.fingerprint()
+    _, token = _adopt(state, fingerprint)
     if token is not None:
         return token
-    state.raise_remembered()
-    if state.last is not None and not _may_fetch(state, flight):
-        return state.last  # rejected or not: it is all there is
+    if (failure := state.remembered(fingerprint)) is not None:
+        raise failure
+    if state.spare is not None and not _may_fetch(state, flight):
+        return state.spare  # rejected or not: it is all there is
     if trouble := state.tell_owner():
         flight.afterwards(state.warn, "owner", trouble)
-    with state.shelf.lock(flight.remaining * 0.8):
-        seen, token = _adopt(state)
-        return token or _exchange(state, flight, send, seen)
+    with state.shared.lock(flight.remaining * 0.8):
+        seen, token = _adopt(state, fingerprint)
+        return token or _exchange(state, flight, send, parent, seen)
 
 
-def _may_fetch(state: State, flight: Flight) -> bool:
+def _may_fetch(state: State, flight: "Flight") -> bool:
     allowed = state.may_fetch()
     if not allowed:
         flight.afterwards(state.warn, "budget", _LIMITED)
     return allowed
 
 
-def _adopt(state: State) -> tuple[str | None, Token | None]:
-    """What the store holds, and the token in it if that is better than ours."""
-    if not state.shelf:
-        return None, None
+def _adopt(state: State, fingerprint: str) -> tuple[Seen, Token | None]:
+    """Return what the store holds, and the token in it if that is better than the one held."""
     now, wall = state.now()
-    seen, token = state.shelf.read(now, wall)
-    if token is not None and token.value not in state.rejected:
-        ours = state.current()
-        if ours is None or (token.value != ours.value and token.is_fresh(now, wall)):
+    seen = state.shared.read(now, wall, fingerprint)
+    token = seen.token
+    if token is not None and not token.is_over(now, wall) and not state.is_rejected(token.value):
+        held = state.current()
+        if held is None or (token.value != held.value and token.is_fresh(now, wall)):
             return seen, token
-    if (failure := state.shelf.failure(wall)) is not None:
-        raise failure
+    if seen.failure is not None:
+        raise seen.failure
     return seen, None
 
 
-def _exchange(state: State, flight: Flight, send: Send, seen: str | None) -> Token:
+def _exchange(state: State, flight: "Flight", send: Send, parent: Parent, seen: Seen) -> Token:
+    """Ask the platform; again where it gives what was rejected meanwhile, or is about to end."""
     for _ in range(2):
-        rejections = state.rejections
-        now, wall = state.now()
-        grant = _try(state, flight, send)
-        state.spend()
-        if not state.rejected_since(grant.value, rejections) or not _may_fetch(state, flight):
+        rejections, asked = state.rejections, state.now()
+        grant = _try(state, flight, send, parent)
+        state.spend(grant.value)
+        token = state.first_sight(_earliest(issue(grant, *asked), seen, state.now()))
+        if state.is_over(token):
+            _await_end(state, flight, token)
+        elif not state.rejected_since(grant.value, rejections) or not _may_fetch(state, flight):
             break
-    state.shelf.put(seen, grant, wall, state.rejected)
-    flight.afterwards(log.info, "%s: token fetched, valid for %d s", state.credential, grant.life)
-    return issue(grant, now, wall)
+    state.shared.put(seen, token, *state.now(), state.rejected)
+    life = token.until_end(*state.now())
+    flight.afterwards(log.info, "%s: token fetched, valid for %d s", state.credential, round(life))
+    return token
 
 
-def _try(state: State, flight: Flight, send: Send) -> Grant:
-    """One gettoken; up to three where the platform is busy or not reached and there is time."""
+def _earliest(token: Token, seen: Seen, now: tuple[float, float]) -> Token:
+    """Return the token, or what a neighbour has seen of the same value before."""
+    known = seen.token
+    if known is None or known.value != token.value:
+        return token
+    return min(token, known, key=lambda each: each.until_end(*now))
 
-    def once() -> Grant:
-        state.count("fetches")
-        return state.credential.obtain(send, flight.remaining)
 
-    import tenacity  # here, because a process that finds its token in a store never needs it
+def _await_end(state: State, flight: "Flight", token: Token) -> None:
+    """Wait for the end of a value that the platform repeats: only then does it give another."""
+    time.sleep(min(token.until_end(*state.now()) + 0.05, flight.remaining))
+
+
+def _try(state: State, flight: "Flight", send: Send, parent: Parent) -> Grant:
+    """Make one exchange; up to three where the platform is busy or not reached, in time."""
+    import tenacity  # late, because a process that finds its token in a store never needs it
 
     tries = tenacity.Retrying(
         stop=lambda retry: (
@@ -99,14 +119,39 @@ def _try(state: State, flight: Flight, send: Send) -> Grant:
         reraise=True,
     )
     try:
-        return tries(once)
+        return tries(lambda: _once(state, flight, send, parent))
     except WeComError as error:
         state.count("failures")
-        lasting = isinstance(error, CredentialError) or error.errcode == RATE_LIMITED
-        if lasting and state.flight is flight:  # not one that was given up, and may be long past
-            state.remember(error)
+        if _lasts(error) and state.flight is flight:  # not one that was given up long ago
+            state.remember(error, state.credential.fingerprint())
         raise
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TokenUnavailable) and error.errcode != RATE_LIMITED
+    return isinstance(error, TokenUnavailable) and error.errcode in {None, *BUSY}
+
+
+def _lasts(error: WeComError) -> bool:
+    """Return whether asking again within a minute is of no use: a refusal, or an unknown code."""
+    return isinstance(error, CredentialError) or error.errcode not in {None, *BUSY}
+
+
+def _once(state: State, flight: "Flight", send: Send, parent: Parent) -> Grant:
+    """Make one exchange; where it says that the parent's token is dead, with another one."""
+    credential = state.credential
+    state.count("fetches")
+    if credential.parent is None:
+        return credential.obtain(send, flight.remaining)
+    owner, token = parent()
+    try:
+        return credential.obtain_with(token.value, send, flight.remaining)
+    except ParentRejected:
+        owner.invalidate(token.value)
+    owner, newer = parent()
+    try:
+        grant = credential.obtain_with(newer.value, send, flight.remaining)
+    except ParentRejected as error:
+        owner.accept(newer.value)  # a fresh one is refused too: it is the child's own refusal
+        raise CredentialError(str(error), errcode=error.errcode, errmsg=error.errmsg) from None
+    owner.accept(newer.value)
+    return grant

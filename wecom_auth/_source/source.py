@@ -1,21 +1,22 @@
-"""TokenSource: hands out a valid token. All concurrency of the toolkit is behind it."""
+"""TokenSource: hands out a valid token. All concurrency of the toolkit stands below it."""
 
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Self
 
 import requests
-from requests.hooks import default_hooks
-from urllib3 import Timeout
 
-from .._credential.credentials import Credential
+from .._credential.credential import Credential
 from .._credential.exchange import Send
 from .._credential.token import Token
 from .._http.redaction import mask_unless_refused
 from ..errors import WeComError
-from . import flight as flights
-from .process import process_session, state_of
-from .state import TIME_LIMIT, Statistics
+from ..stores.memory import MemoryStore
+from ..stores.protocol import TokenStore
+from . import flight, process, transport
+from .state import TIME_LIMIT, Statistics, state_of
+
+Store = str | TokenStore | MemoryStore | None
 
 
 class TokenSource:
@@ -25,11 +26,12 @@ class TokenSource:
     one per credential and store in the process, however many handles there are.
 
     Args:
-        credential: an `AppCredential` or an `ExternalToken`.
+        credential: an `AppCredential`, an `ExternalToken`, or another credential.
         store: a store that processes share (a `FileStore`, a `RedisStore`, a URL of one, an
-            object of your own), or a `MemoryStore` in place of the process-wide memory. If none
+            object of your own), or a `MemoryStore` in place of the process-wide cache. If none
             is given, the one that the environment variable WECOM_STORE names, if any.
-        session: sends gettoken; one shared by the process if none is given.
+        session: sends the exchange, before any other way; if none is given, it goes the way of
+            the call that needs it.
 
     Raises:
         TypeError, ValueError: for anything that is no credential, store or session.
@@ -45,12 +47,12 @@ class TokenSource:
         self,
         credential: Credential,
         *,
-        store: object = None,
+        store: Store = None,
         session: requests.Session | None = None,
     ) -> None:
         if not isinstance(credential, Credential):
             raise TypeError(
-                "credential must be an AppCredential or an ExternalToken, not"
+                "credential must be an AppCredential or another credential, not"
                 f" {type(credential).__name__}"
             )
         if session is not None and not isinstance(session, requests.Session):
@@ -64,15 +66,15 @@ class TokenSource:
     @property
     def statistics(self) -> Statistics:
         """What was done for this credential since the process started: numbers only."""
-        with self._state.memory.lock:
+        with process.lock:
             return Statistics(*self._state.counts)
 
     def get(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
-        """A valid token; from memory, unless there is none or it has ended.
+        """Return a valid token; from memory, unless there is none or it has ended.
 
         Args:
             timeout: seconds this may take; 10 if not given, and never more.
-            via: sends a gettoken that becomes necessary, in place of the source's session.
+            via: sends an exchange that becomes necessary, unless the source has a session.
 
         Raises:
             CredentialError: the platform refuses the credential.
@@ -82,17 +84,14 @@ class TokenSource:
         Example:
             >>> source.get(timeout=3).value  # doctest: +SKIP
         """
-        limit, send = time_limit(timeout), via or self._send
-        return self.ready() or self._ageing(send) or flights.join(self._state, limit, send)
+        return flight.run(self._getting(timeout, via, self.credential.runs_inline))
 
-    async def aget(self, timeout: float | None = None) -> Token:
+    async def aget(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
         """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
-        limit, send = time_limit(timeout), self._send
-        ready = self.ready() or self._ageing(send)
-        return ready or await flights.join_async(self._state, limit, send)
+        return await flight.run_async(self._getting(timeout, via))
 
     def ready(self) -> Token | None:
-        """The token in memory while nothing need be done about it: what nearly every call finds."""
+        """Return the cached token if it is fresh (the hot path), else None."""
         state = self._state
         memory = state.memory
         token = memory.load(state.key)
@@ -100,19 +99,28 @@ class TokenSource:
             return None
         return token
 
+    def _getting(
+        self, timeout: float | None, via: Send | None, inline: bool = False
+    ) -> flight.Steps[Token]:
+        limit, send = time_limit(timeout), self._way(via)
+        token = self.ready() or self._ageing(send)
+        if token is None:
+            token = yield from flight.joining(self._state, limit, send, inline=inline)
+        return token
+
     def _ageing(self, send: Send) -> Token | None:
-        """The token past its soft deadline, refreshed behind, or one that has come since."""
+        """Return a token past its soft deadline and start a background refresh."""
         token = self._state.current()
         if token is not None and not token.is_fresh(*self._state.now()):
-            flights.refresh_behind(self._state, send)
+            flight.refresh_in_background(self._state, send)
         return token
 
     def peek(self) -> Token | None:
-        """The token in memory if there is one that has not ended; never fetches."""
+        """Return the token in memory if there is one that has not ended; never fetch."""
         return self._state.current()
 
     def remaining(self, token: Token) -> float:
-        """Seconds for which this token will still be handed out; 0 when it has ended.
+        """Return the seconds for which this token will be handed out; 0 when it has ended.
 
         Example:
             >>> source.remaining(source.get())  # doctest: +SKIP
@@ -121,11 +129,13 @@ class TokenSource:
         return token.remaining(*self._state.now())
 
     def refresh(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
-        """A newer token than the one held, fetched now or just now by a neighbour.
+        """Return a newer token than the one held, fetched now or just now by a neighbour.
 
         A platform may answer with the same token again. Arguments and errors as for `get`.
         """
-        return flights.join(self._state, time_limit(timeout), via or self._send, force=True)
+        limit, inline = time_limit(timeout), self.credential.runs_inline
+        steps = flight.joining(self._state, limit, self._way(via), force=True, inline=inline)
+        return flight.run(steps)
 
     def invalidate(self, rejected: Token | str) -> None:
         """Drop this token, here and in the store, if it is still the one that is held.
@@ -136,59 +146,72 @@ class TokenSource:
         Example:
             >>> source.invalidate(token)  # doctest: +SKIP
         """
-        value = rejected.value if isinstance(rejected, Token) else rejected
-        if not isinstance(value, str) or not value:
-            raise TypeError("rejected must be a Token or the value of one, a non-empty str")
-        self._state.invalidate(value)
+        flight.run(self._invalidating(rejected))
 
     async def ainvalidate(self, rejected: Token | str) -> None:
         """`invalidate` for a coroutine: a store is spoken to in a thread."""
-        if self._state.shelf:
-            await flights.beside(partial(self.invalidate, rejected))
+        await flight.run_async(self._invalidating(rejected))
+
+    def _invalidating(self, rejected: Token | str) -> flight.Steps[None]:
+        value = rejected.value if isinstance(rejected, Token) else rejected
+        if not isinstance(value, str) or not value:
+            raise TypeError("rejected must be a Token or the value of one, a non-empty str")
+        if self._state.shared:
+            yield flight.Call(partial(self._state.invalidate, value))
         else:
-            self.invalidate(rejected)
+            self._state.invalidate(value)
 
     def replace(
         self, rejected: Token | str, timeout: float | None = None, *, via: Send | None = None
     ) -> Token | None:
-        """After a rejection: the token to make the call with again, once.
+        """Return the token to make a rejected call again with, once.
 
         Args:
             rejected: the token that the platform rejected; it is invalidated.
             timeout: seconds this may take.
-            via: sends a gettoken that becomes necessary.
+            via: sends an exchange that becomes necessary, unless the source has a session.
 
         Returns:
             None where there is no other token. Then the platform's own answer is what the caller
-            of the call should get; why there is none is warned of once.
+            of the call should get; why there is none is logged once.
         """
-        self.invalidate(rejected)
-        try:
-            return self._other(rejected, self.get(timeout, via=via))
-        except WeComError as error:
-            self._warn_of(error)
-            return None
+        inline = self.credential.runs_inline
+        return flight.run(self._replacing(rejected, timeout, via, inline))
 
-    async def areplace(self, rejected: Token | str) -> Token | None:
+    async def areplace(
+        self, rejected: Token | str, timeout: float | None = None, *, via: Send | None = None
+    ) -> Token | None:
         """`replace` for a coroutine; whatever blocks runs in a thread."""
-        await self.ainvalidate(rejected)
-        try:
-            return self._other(rejected, await self.aget())
-        except WeComError as error:
-            self._warn_of(error)
-            return None
+        return await flight.run_async(self._replacing(rejected, timeout, via))
 
-    def _other(self, rejected: Token | str, token: Token) -> Token | None:
+    def _replacing(
+        self,
+        rejected: Token | str,
+        timeout: float | None,
+        via: Send | None,
+        inline: bool = False,
+    ) -> flight.Steps[Token | None]:
+        yield from self._invalidating(rejected)
+        try:
+            token = yield from self._getting(timeout, via, inline)
+        except WeComError as error:
+            self._state.warn("resend", f"a rejected token could not be replaced: {error}")
+            return None
         if token.value == (rejected.value if isinstance(rejected, Token) else rejected):
             return None
         self._state.count("resends")
         return token
 
-    def _warn_of(self, error: WeComError) -> None:
-        self._state.warn("resend", f"a rejected token could not be replaced: {error}")
+    def accept(self, token: Token) -> None:
+        """Take note that a call has succeeded with a token that a rejection made necessary.
+
+        Many revocations in a row with successes between them are no wrong app: the fetch does
+        not count against the budget of fetches that rejections cause.
+        """
+        self._state.accept(token.value)
 
     def warn_of_foreign_token(self, brought: Iterable[str]) -> None:
-        """Say once that a call brought a token of its own, which this source's replaced.
+        """Log once that a call brought a token of its own, which this source's replaced.
 
         Args:
             brought: what the call had in its query; an empty one, or this source's token, as under
@@ -201,16 +224,14 @@ class TokenSource:
             )
 
     def keeps_for(self, other: "TokenSource") -> bool:
-        """Whether the other's wishes for a store, if it has any, are met by this one's."""
+        """Return whether the other source's store, if it names one, is this one's."""
         return other._spec is None or self._state is other._state
 
-    def _send(self, request: requests.Request, limit: float) -> requests.Response:
-        session = self._session or process_session()
-        prepared = session.prepare_request(request)
-        prepared.hooks = default_hooks()  # a session's raise_for_errcode is meant for its calls
-        settings = session.merge_environment_settings(prepared.url or "", {}, True, None, None)
-        settings["timeout"] = Timeout(total=limit)
-        return session.send(prepared, allow_redirects=False, **settings)
+    def _way(self, via: Send | None) -> Send:
+        """Return the way of an exchange: the source's session, else the call's, else a session."""
+        if self._session is not None:
+            return transport.by_session(self._session)
+        return via or transport.by_session(process.session())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenSource):
@@ -221,18 +242,19 @@ class TokenSource:
         return hash(self.credential)
 
     def __repr__(self) -> str:
-        store = "" if self._spec is None else f", store={self._state.shelf or self._state.memory!r}"
+        state = self._state
+        store = "" if self._spec is None else f", store={state.shared or state.memory!r}"
         return f"TokenSource({self.credential!r}{store})"
 
     def __deepcopy__(self, memo: object) -> Self:
-        return self  # a handle: the memory behind it is not copied with a session
+        return self  # a handle: the memory it stands for is not copied with a session
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.credential, self._spec, self._session)
 
 
-def as_source(source: TokenSource | Credential, store: object = None) -> TokenSource:
-    """A source from a source or a credential: what every way to attach takes.
+def as_source(source: TokenSource | Credential, store: Store = None) -> TokenSource:
+    """Return a source for a source or a credential: what every way to attach takes.
 
     Raises:
         TypeError: it is neither.
@@ -246,7 +268,7 @@ def as_source(source: TokenSource | Credential, store: object = None) -> TokenSo
 
 
 def time_limit(timeout: float | None) -> float:
-    """The seconds that a caller's `timeout` allows for getting a token: 10 at most.
+    """Return the seconds that a caller's `timeout` allows for getting a token: 10 at most.
 
     Raises:
         TypeError, ValueError: it is no number of seconds above 0.
@@ -260,5 +282,5 @@ def time_limit(timeout: float | None) -> float:
     return float(min(timeout, TIME_LIMIT))
 
 
-def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:
+def _restore(credential: Credential, spec: Store, session: requests.Session | None) -> TokenSource:
     return TokenSource(credential, store=spec, session=session)

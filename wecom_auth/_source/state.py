@@ -1,39 +1,37 @@
 """What the process knows of one credential: its token, what was rejected, what failed."""
 
 import random
-import time
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._credential.credentials import Credential
-from .._credential.token import Token
+from .._credential.credential import Credential
+from .._credential.kind import IP_NOT_TRUSTED, RATE_LIMITED
+from .._credential.token import Sight, Token, repeated
 from .._log import log
-from ..errors import WeComError, anew, remembered
+from ..errors import WeComError, remembered, renewed
 from ..stores.memory import MemoryStore
+from . import process
 from .budget import Budget
-from .sharing import Shelf
+from .shared import FAILURE_LIFE, Shared
+
+if TYPE_CHECKING:
+    from .flight import Flight
 
 TIME_LIMIT = 10.0
 """Seconds that getting a token may take in all, unless the caller says less."""
 
-FAILURE_LIFE = 60.0
-"""Seconds for which a refused credential is answered from memory."""
+MACHINE = frozenset({RATE_LIMITED, IP_NOT_TRUSTED})
+"""Errcodes of an exchange that concern this machine, whichever credential asks."""
 
 _REMEMBERED_REJECTIONS = 8
 _LONGEST_PUT_OFF = 900.0
 
 
-P = ParamSpec("P")
-
-
 class Statistics(NamedTuple):
-    """What a source has done since the process started; numbers only.
+    """Numbers of what a source has done since the process started.
 
     Attributes:
-        fetches: gettoken calls made (or `ExternalToken` asked).
+        fetches: exchanges made (or `ExternalToken` asked).
         waits: callers that waited for a fetch another one was making.
         invalidations: tokens dropped because the platform rejected them.
         resends: calls made again with a fresh token.
@@ -47,98 +45,108 @@ class Statistics(NamedTuple):
     failures: int = 0
 
 
-class Flight:
-    """One fetch under way. Its outcome is a token, a failure, or None where its leader left."""
-
-    __slots__ = ("_afterwards", "deadline", "leader", "limit", "outcome")
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self.deadline = time.monotonic() + limit
-        self.leader: int | None = None
-        self._afterwards: list[Callable[[], object]] = []
-        self.outcome: Future[Token | WeComError | None] = Future()
-        self.outcome.set_running_or_notify_cancel()  # no waiter can cancel it for the others
-
-    def afterwards(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do this when the flight has ended: log, which may wait for who waits for the flight."""
-        self._afterwards.append(partial(call, *args, **kwargs))
-
-    def land(self, outcome: Token | WeComError | None) -> None:
-        """Let everybody who waits have the outcome; then do what was put off until now."""
-        self.outcome.set_result(outcome)
-        for call in self._afterwards:
-            call()
-
-    @property
-    def remaining(self) -> float:
-        """Seconds left, never quite none: a timeout of 0 is an error to requests."""
-        return max(0.001, self.deadline - time.monotonic())
-
-
 @dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class State:
-    """Shared by every handle over one credential and one store; the memory's lock guards it."""
+    """Shared by every source over one credential and one store; `process.lock` guards it.
+
+    Attributes:
+        memory: the cache that holds the token.
+        shared: the record in a store that processes share.
+        key: of the token in the cache.
+        flight: the fetch under way.
+        sight: the first sight of the last value.
+        rejected: the last values that were rejected, each with its number.
+        owed: a rejection took the token away, so it causes the next fetch.
+        unreported: a rejected value whose owner has not been told yet.
+        charged: the hash of the value that a rejection's fetch brought.
+        failure: the last refusal, answered again until `failure_ends`.
+        retry_at: no background refresh before then.
+        warned: the troubles that were logged and are not over.
+    """
 
     credential: Credential
     memory: MemoryStore
-    shelf: Shelf
+    shared: Shared
     key: str
-    flight: Flight | None = None
-    last: Token | None = None
+    store: Any = None
+    flight: "Flight | None" = None
+    sight: Sight | None = None
+    spare: Token | None = None
     rejected: dict[str, int] = field(default_factory=dict)
     rejections: int = 0
     owed: bool = False
-    untold: str | None = None
+    unreported: str | None = None
+    charged: int | None = None
     budget: Budget | None = None
     failure: WeComError | None = None
     failure_ends: float = 0.0
+    failure_of: str = ""
     retry_at: float = float("-inf")
     put_offs: int = 0
-    told: frozenset[str] = frozenset()
+    warned: frozenset[str] = frozenset()
     counts: list[int] = field(default_factory=lambda: [0] * len(Statistics._fields))
 
     def current(self) -> Token | None:
-        """The token in memory, if it has not passed its hard deadline."""
+        """Return the token in memory, if it has not passed its hard deadline."""
         token = self.memory.load(self.key)
         return None if token is None or self.is_over(token) else token
 
     def now(self) -> tuple[float, float]:
-        """The time on the memory's two clocks, monotonic and wall, as a `Token` takes it."""
+        """Return the time on the cache's two clocks, monotonic and wall, as a `Token` takes it."""
         return self.memory.monotonic(), self.memory.wall()
 
     def is_over(self, token: Token) -> bool:
-        """Whether the token has passed its hard deadline."""
+        """Return whether the token has passed its hard deadline."""
         return token.is_over(*self.now())
 
-    def publish(self, flight: Flight, token: Token) -> Token:
+    def parent(self) -> "State":
+        """Return the state of the parent, in the same store."""
+        assert self.credential.parent is not None
+        return state_of(self.credential.parent, self.store)
+
+    # --- tokens ---
+
+    def first_sight(self, token: Token) -> Token:
+        """Return a fetched token with the life that the first sight of its value allows.
+
+        A platform may repeat a token until it ends and say 7200 each time.
+        """
+        with process.lock:
+            known = self.sight and self.sight.first(token, *self.now())
+            if known is None:
+                self.sight = Sight.of(token)
+                return token
+        return repeated(known)
+
+    def publish(self, flight: "Flight", token: Token) -> Token:
         """Make this the token, unless the flight that brought it has been given up meanwhile."""
-        with self.memory.lock:
+        with process.lock:
             previous = self.current()
             if self.flight is not flight:
                 return previous or token
-            if previous is not None and previous.value == token.value:
-                self.put_off(1.0 if token is self.last else token.leeway / 4)
-                self.told -= {"refresh"}
-                return previous
+            same = previous is not None and previous.value == token.value
             self.memory.save(self.key, token)
-            if token is not self.last:
-                if self.owed or self.last is None or self.last.value != token.value:
-                    self.last = token
-                self.owed, self.failure, self.put_offs = False, None, 0
-                self.told -= {"refresh", "resend"}
+            if token is self.spare:  # what a spent budget serves
+                return token
+            self.spare = token
+            if same:
+                self.put_off(token.leeway / 4)
+            else:
+                self.put_offs, self.retry_at = 0, float("-inf")
+            self.owed, self.failure = False, None
+            self.warned -= {"refresh", "resend"}
         return token
 
     def put_off(self, first: float) -> None:
-        """No refresh behind for a while that grows from `first` seconds."""
-        with self.memory.lock:
+        """Make no background refresh for a while that grows from `first` seconds."""
+        with process.lock:
             delay = min(first * 2.0 ** min(self.put_offs, 10), _LONGEST_PUT_OFF)
             self.retry_at = self.memory.monotonic() + delay * random.uniform(0.75, 1.25)  # noqa: S311
             self.put_offs += 1
 
     def invalidate(self, value: str) -> None:
         """Drop this token in memory and store, if it is still the one that is there."""
-        with self.memory.lock:
+        with process.lock:
             known = self.rejected.pop(value, None) is not None
             self.rejections += 1
             self.rejected[value] = self.rejections
@@ -148,89 +156,142 @@ class State:
             dropped = self.memory.discard(self.key, value) or (absent and not known)
             self.owed |= dropped
             if dropped and not known:
-                self.untold = value
+                self.unreported = value
         if dropped:
             self.count("invalidations")
-            self.shelf.drop(value)
+            self.shared.drop(value)
 
     def tell_owner(self) -> str | None:
-        """Tell the owner of a rejected token, in the flight that is about to ask for another.
+        """Report a rejected token to its owner, in the flight that is about to ask for another.
 
         Whoever asked before that would be given the rejected one again.
 
         Returns:
-            What went wrong; the next flight tells again.
+            What went wrong; the next flight reports it again.
         """
-        value = self.untold
+        with process.lock:
+            value = self.unreported
         if value is None:
             return None
         try:
             self.credential.rejected(value)
-        except Exception as error:
+        except Exception as error:  # a user's function; the fetch goes on without it
             return f"on_rejected raised {type(error).__name__}"
-        with self.memory.lock:
-            if self.untold == value:
-                self.untold = None
+        with process.lock:
+            if self.unreported == value:
+                self.unreported = None
         return None
 
     def rejected_since(self, value: str, rejections: int) -> bool:
-        """Whether this value was rejected after the count of rejections stood there."""
-        with self.memory.lock:
+        """Return whether this value was rejected after the count of rejections stood there."""
+        with process.lock:
             return self.rejected.get(value, 0) > rejections
+
+    def is_rejected(self, value: str) -> bool:
+        """Return whether this value is among the last that were rejected."""
+        with process.lock:
+            return value in self.rejected
+
+    # --- the budget ---
 
     @property
     def _is_charged(self) -> bool:
-        """Whether a rejection causes the next fetch: of a token that should still have lived.
-
-        `last` is the token as it was first handed out; a platform that repeats it until it ends
-        says 7200 each time.
-        """
-        return self.owed and self.last is not None and not self.is_over(self.last)
+        """Whether a rejection causes the next fetch: of a token that should still have lived."""
+        sight = self.sight
+        return self.owed and sight is not None and not sight.is_over(*self.now())
 
     def may_fetch(self) -> bool:
-        """Whether a fetch is allowed now; only one that a rejection caused is ever not."""
-        with self.memory.lock:
+        """Return whether a fetch is allowed now. Only fetches caused by rejections are limited."""
+        with process.lock:
             if not self._is_charged:
-                self.told -= {"budget"}
+                self.warned -= {"budget"}
                 return True
             return self.budget is None or self.budget.allows(self.memory.monotonic())
 
-    def spend(self) -> None:
-        """A fetch has brought a token: charge it if a rejection caused it."""
-        with self.memory.lock:
+    def spend(self, value: str) -> None:
+        """Charge a fetch that has brought this value, if a rejection caused it."""
+        with process.lock:
             if self._is_charged:
                 self.budget = self.budget or Budget()
                 self.budget.spend(self.memory.monotonic())
+                self.charged = hash(value)
 
-    def remember(self, failure: WeComError) -> None:
-        """Answer with this failure for a while, here and in the processes that share the store."""
-        with self.memory.lock:
-            self.failure = anew(failure)
-            self.failure_ends = self.memory.monotonic() + FAILURE_LIFE
-        self.shelf.leave_failure(failure, self.memory.wall(), FAILURE_LIFE)
+    def accept(self, value: str) -> None:
+        """Refund the fetch that brought this value: a call has succeeded with it."""
+        with process.lock:
+            if self.budget is not None and self.charged == hash(value):
+                self.budget.refund(self.memory.monotonic())
+                self.charged = None
 
-    def raise_remembered(self) -> None:
-        """Raise the failure that was met less than a minute ago, if there was one."""
-        left = self.failure_ends - self.memory.monotonic()
-        if self.failure is not None and left > 0:
-            raise remembered(self.failure, left)
+    # --- failures ---
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where the exchange goes: what pauses one credential there pauses all."""
+        return self.credential.base_url, self.credential.kind.exchange
+
+    def remember(self, failure: WeComError, fingerprint: str) -> None:
+        """Answer with this failure for a minute, here and in the processes that share the store."""
+        now, wall = self.now()
+        if failure.errcode in MACHINE:
+            process.pause(self.place, renewed(failure), now + FAILURE_LIFE)
+        with process.lock:
+            self.failure, self.failure_of = renewed(failure), fingerprint
+            self.failure_ends = now + FAILURE_LIFE
+        self.shared.leave_failure(failure, now, wall, fingerprint)
+
+    def remembered(self, fingerprint: str) -> WeComError | None:
+        """Return the failure that was met less than a minute ago, unless its cause has changed."""
+        now = self.memory.monotonic()
+        with process.lock:
+            own = self.failure, self.failure_ends
+            changed = self.failure_of != fingerprint
+        for failure, ends in ((None, 0.0) if changed else own, process.paused(self.place)):
+            if failure is not None and ends > now:
+                return remembered(failure, ends - now)
+        return None
+
+    # --- numbers and logs ---
 
     def count(self, name: str) -> None:
-        """One more of these."""
-        with self.memory.lock:
+        """Count one more of these."""
+        with process.lock:
             self.counts[Statistics._fields.index(name)] += 1
 
     def warn(self, trouble: str, message: str) -> None:
-        """Say this once, until the trouble is over."""
-        with self.memory.lock:
-            said, self.told = trouble in self.told, self.told | {trouble}
+        """Log this once, until the trouble is over."""
+        with process.lock:
+            said, self.warned = trouble in self.warned, self.warned | {trouble}
         if not said:
             log.warning("%s: %s", self.credential, message)
 
     def forget(self) -> None:
         """Start over, for tests; what a fetch under way brings no longer counts."""
-        fresh = State(self.credential, self.memory, self.shelf, self.key)
-        with self.memory.lock:
+        fresh = State(self.credential, self.memory, self.shared, self.key, self.store)
+        with process.lock:
             self.memory.discard(self.key)
             for name in self.__dataclass_fields__:
                 setattr(self, name, getattr(fresh, name))
+
+
+_number = 0
+
+
+def state_of(credential: Credential, spec: object) -> State:
+    """Return the one state of this credential and store in the process."""
+
+    def make(memory: MemoryStore, store: Any) -> State:
+        shared = Shared(store, credential.key, credential.kind.exchange)
+        key = credential.key
+        if store is not None or not credential.shareable:
+            key = f"{key}#{_next_number()}"  # of its own in the process-wide cache
+        return State(credential, memory, shared, key, spec)
+
+    state: State = process.state_of(credential, spec, make)
+    return state
+
+
+def _next_number() -> int:
+    global _number
+    _number += 1  # under the lock of the registry
+    return _number

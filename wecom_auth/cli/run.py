@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from .._credential.credentials import AppCredential
+from .._credential.app import AppCredential
 from .._credential.environment import CORPID, CORPSECRET, Environment
 from .._dropin import install
 from .._dropin.handed import handed

@@ -1,6 +1,6 @@
 """`wecom-auth token`: the real thing, with the credential in the environment."""
 
-from .._credential.credentials import AppCredential
+from .._credential.app import AppCredential
 from .._http.redaction import shorten
 from .._source.source import TokenSource
 from ..errors import TokenConnectionError, TokenTimeout, WeComError

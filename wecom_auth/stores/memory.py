@@ -1,18 +1,21 @@
 """The first level: tokens in this process, in a cachetools cache."""
 
-import time
 from collections.abc import Callable, MutableMapping
 from threading import RLock
 from typing import Any
 
 from cachetools import TTLCache
 
-from .._credential.exchange import TOKEN_LIFE
+from .. import _clock
 from .._credential.token import Token
 from .alive import Alive
 
 SIZE = 131_072
 """How many tokens the process-wide cache holds; the least recently used go first."""
+
+
+LONGEST = 7140.0
+"""Seconds from insertion: the hard deadline of a token of full life."""
 
 
 class MemoryStore:
@@ -22,7 +25,7 @@ class MemoryStore:
 
     Args:
         cache: a cachetools cache, or another mutable mapping; one `TTLCache` of 131,072 entries
-            and 7200 seconds if none is given. It is used under a lock, as cachetools asks.
+            and 7140 seconds if none is given. It is used under a lock, as cachetools asks.
         monotonic: a clock in seconds that never goes back.
         wall: a clock in seconds since the epoch.
 
@@ -36,11 +39,13 @@ class MemoryStore:
         self,
         cache: MutableMapping[Any, Any] | None = None,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = _clock.monotonic,
+        wall: Callable[[], float] = _clock.wall,
     ) -> None:
         if cache is None:
-            cache = TTLCache(SIZE, TOKEN_LIFE, timer=monotonic)  # its deadlines come first
+            cache = TTLCache(
+                SIZE, LONGEST, timer=monotonic
+            )  # the token's own deadlines decide within it
         if not isinstance(cache, MutableMapping):
             raise TypeError(f"cache must be a cachetools cache, not {type(cache).__name__}")
         self.cache = cache
@@ -99,7 +104,3 @@ def renew_locks() -> None:
     """In a forked child: a lock that another thread held at the fork would be held for ever."""
     for store in _stores.list():
         store.lock = RLock()
-
-
-process_wide = MemoryStore()
-"""The cache that every source without a store of its own shares."""

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 
 import requests
 
-from ..._clients.adapter import attach
-from ..._clients.auth import WeComAuth
+from ..._clients.attach import attach
 from ..._clients.decorator import with_access_token
-from ..._credential.credentials import AppCredential
+from ..._clients.requests.auth import WeComAuth
+from ..._credential.app import AppCredential
 from ...errors import CredentialError
 from .stage import Stage, message
 

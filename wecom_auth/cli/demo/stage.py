@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import tenacity
 
-from ..._credential.credentials import AppCredential
+from ..._credential.app import AppCredential
 from ..._http.redaction import redact
 from ..._log import log
 from ...testing.fake import FakeWeCom

@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import requests
 
-from ..._clients.adapter import attach
-from ..._clients.auth import WeComAuth
-from ..._credential.credentials import AppCredential
-from ..._source import flight as flights
+from ..._clients.attach import attach
+from ..._clients.requests.auth import WeComAuth
+from ..._credential.app import AppCredential
+from ..._source import process
 from ..._source.budget import BURST
 from ..._source.source import TokenSource
 from ...stores.memory import MemoryStore
@@ -221,7 +221,7 @@ def _all_at_the_source(stage: Stage, app: AppCredential, fetching: Hold) -> None
 
 
 def _let_refreshes_end(stage: Stage) -> None:
-    for thread in list(flights.threads):
+    for thread in list(process._held.threads):
         thread.join(stage.timeout)
 
 

@@ -8,13 +8,15 @@ from urllib.parse import urljoin
 import requests
 from requests.auth import AuthBase
 
-from .._call.replay import replay
-from .._credential.credentials import Credential
-from .._http import query
-from .._http.redaction import clean_location, hide_token, twin
-from .._http.verdict import rejection
-from .._source.source import TokenSource, as_source
-from .sending import SEND_OPTIONS, call_limit, send_clean
+from ..._call.retry import ONLY_TOKENS, Answered, Retry
+from ..._credential.credential import Credential
+from ..._credential.token import carried
+from ..._http import query
+from ..._source.source import TokenSource, as_source
+from .answer import verdict
+from .call import Call
+from .hide import at_url, clean_location, hide_token
+from .send import SEND_OPTIONS
 
 
 class WeComAuth(AuthBase):
@@ -26,6 +28,7 @@ class WeComAuth(AuthBase):
 
     Args:
         source: a `TokenSource`, or a credential.
+        retry: errcodes to retry beside those that reject the token.
 
     Raises:
         TypeError: for anything else.
@@ -34,20 +37,22 @@ class WeComAuth(AuthBase):
         >>> requests.get(url, auth=WeComAuth(app)).json()  # doctest: +SKIP
     """
 
-    def __init__(self, source: TokenSource | Credential) -> None:
+    def __init__(self, source: TokenSource | Credential, *, retry: Retry = ONLY_TOKENS) -> None:
         self.source = as_source(source)
+        self._retry = retry
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token in; requests calls this when it prepares the request."""
-        credential, url = self.source.credential, request.url or ""
-        if not credential.covers(url):
+        url = request.url or ""
+        name = self.source.credential.parameter_for(url)
+        if name is None:
             return request
-        without, foreign = query.take(url, credential.parameter)
+        without, foreign = query.take(url, name)
         if foreign:
             self.source.warn_of_foreign_token(foreign)
         token = self.source.ready() or self.source.get()
-        request.url = query.append(without, credential.parameter, token.escaped)
-        answered = _Answered(self.source, without, hash(request.url))
+        request.url = query.append(without, name, token.escaped)
+        answered = _Answered(self.source, self._retry, (name, without, hash(request.url)))
         request.hooks["response"] = [*_others(request), answered]
         return request
 
@@ -64,21 +69,21 @@ class WeComAuth(AuthBase):
 
 
 def is_authorised(request: requests.PreparedRequest) -> bool:
-    """Whether a `WeComAuth` looks after this request."""
+    """Return whether a `WeComAuth` looks after this request."""
     hooks: Any = getattr(request, "hooks", None)  # a request out of a cache has none
     found = hooks and hooks.get("response")
     return bool(found) and any(isinstance(hook, _Answered) for hook in found)
 
 
 def _others(request: requests.PreparedRequest) -> list[Any]:
-    """The response hooks that are not ours, or another app's before us."""
+    """Return the response hooks of others; of ours, another app's may stand before this one."""
     hooks: Any = getattr(request, "hooks", None)
     found = hooks and hooks.get("response")
     return [hook for hook in found if not isinstance(hook, _Answered)] if found else []
 
 
 class _Answered:
-    """The response hook: replays what was rejected, and hides the token.
+    """The response hook: retries what was rejected, and hides the token.
 
     It rides along on redirects, runs in whatever thread sends, and runs twice under requests-cache.
     It knows the authorised URL by its hash and keeps no token: the exception of a failed call holds
@@ -86,15 +91,15 @@ class _Answered:
 
     Args:
         source: of the token.
-        without: the URL without it.
-        authorised: the hash of the URL with it.
+        retry: errcodes to retry beside those that reject the token.
+        sent: the parameter, the URL without it, and the hash of the URL with it.
     """
 
-    __slots__ = ("_authorised", "_redirects", "_source", "_without")
+    __slots__ = ("_codes", "_redirects", "_retry", "_sent", "_source")
 
-    def __init__(self, source: TokenSource, without: str, authorised: int) -> None:
-        self._source = source
-        self._without, self._authorised = without, authorised
+    def __init__(self, source: TokenSource, retry: Retry, sent: tuple[str, str, int]) -> None:
+        self._source, self._retry, self._sent = source, retry, sent
+        self._codes = source.credential.rejections | retry.codes
         self._redirects: dict[int, requests.Response] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -102,63 +107,73 @@ class _Answered:
         return partial, (_as_it_is,)
 
     def __deepcopy__(self, memo: object) -> "_Answered":
-        return _Answered(self._source, self._without, self._authorised)
+        return _Answered(self._source, self._retry, self._sent)
 
     def __call__(self, response: requests.Response, **options: Any) -> requests.Response:
-        request, credential = response.request, self._source.credential
+        request = response.request
         if request is None:  # an adapter of the user's own, which answers by itself
             return response
-        url = request.url or ""
-        if hash(url) == self._authorised:
-            without, ours = self._without, True
-        else:  # a redirect may have led to another host
-            without, sent = query.take(url, credential.parameter)
-            ours = bool(sent) and credential.covers(url)
-        visible = twin(request, without)
+        name, without, ours = self._look_at(request.url or "")
+        visible = at_url(request, without)
         visible.hooks = {"response": _others(request)}  # so that a pickle holds no secret
         if ours:
             stream = bool(options.get("stream"))
-            if rejection(response, credential.rejections, stream=stream) is not None:
-                response = self._replay(response, request, visible, options)
-        hide_token(response, visible, credential.parameter)
-        followed = self._redirects.pop(get_ident(), None) if self._redirects else None
-        if followed is not None:  # to here
-            clean_location(followed, credential.parameter, ())
+            code = verdict(response, self._codes, stream=stream)
+            if code is not None:
+                answered = Answered(response, code)
+                response = self._retried(answered, request, visible, name, options)
+        hide_token(response, visible, name)
+        self._clean_redirect_to_here(name)
         if response.status_code != 200 and response.is_redirect:
-            self._authorise_redirect(response, url)
+            self._authorise_redirect(response, request.url or "")
         return response
 
-    def _replay(
+    def _look_at(self, url: str) -> tuple[str, str, bool]:
+        """Return the parameter, the URL without it, and whether its token is of this source."""
+        name, without, authorised = self._sent
+        if hash(url) == authorised:
+            return name, without, True
+        here = self._source.credential.parameter_for(url)  # a redirect may lead to another host
+        without, sent = query.take(url, here or name)
+        return here or name, without, here is not None and bool(sent)
+
+    def _retried(
         self,
-        response: requests.Response,
+        answered: Answered,
         request: requests.PreparedRequest,
         visible: requests.PreparedRequest,
+        name: str,
         options: dict[str, Any],
     ) -> requests.Response:
+        """Return the answer to the call with a fresh token."""
+        response: requests.Response = answered.answer
         connection = getattr(response, "connection", None)
         if connection is None:  # an answer out of a cache
             return response
-        known = {name: options[name] for name in SEND_OPTIONS if name in options}
-        send = partial(send_clean, connection, visible, known)
-        sent = query.find(request.url or "", self._source.credential.parameter)[-1]
-        stream = bool(options.get("stream"))
-        limit = call_limit(options.get("timeout"))
-        return replay(self._source, response, request, sent, send, stream=stream, timeout=limit)
+        known = {each: options[each] for each in SEND_OPTIONS if each in options}
+        sent = carried(query.find(request.url or "", name)[-1])
+        call = Call(connection, visible, known, self._source, name, self._retry, response.elapsed)
+        return call.finish(sent, answered)
+
+    def _clean_redirect_to_here(self, name: str) -> None:
+        followed = self._redirects.pop(get_ident(), None) if self._redirects else None
+        if followed is not None:
+            clean_location(followed, name, ())
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:
-        """A redirect within the platform gets a token: requests takes the next URL from here.
+        """Give a redirect within the platform a token: requests takes the next URL from here.
 
         It is followed by the thread that met it; another may be sending the same request.
         """
         location = response.headers["Location"]
         target = urljoin(url, location)
-        credential = self._source.credential
-        if location and credential.covers(target):  # an empty one is not followed
+        name = self._source.credential.parameter_for(target)
+        if location and name is not None:  # an empty one is not followed
             token = self._source.get().value
-            response.headers["Location"] = query.put(target, credential.parameter, token)
+            response.headers["Location"] = query.put(target, name, token)
             self._redirects[get_ident()] = response
 
 
 def _as_it_is(response: requests.Response, **options: Any) -> requests.Response:
-    """What is left of an `_Answered` in a pickle."""
+    """Stand for an `_Answered` in a pickle."""
     return response

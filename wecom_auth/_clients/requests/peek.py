@@ -1,4 +1,4 @@
-"""A look at the body of a stream that nobody has read: what was read is given back."""
+"""Look at the body of a stream that nobody has read, and give back what was read."""
 
 from io import BytesIO
 from typing import Any, cast
@@ -6,12 +6,11 @@ from typing import Any, cast
 import requests
 import urllib3
 
-BODY_LIMIT = 8192
-"""Bytes. A rejection has about 200; anything larger than this is data."""
+from ..._http.verdict import BODY_LIMIT
 
 
 def peek(response: requests.Response) -> bytes | None:
-    """The decoded body of a stream if it is small; whatever was read is given back."""
+    """Return the decoded body of a stream if it is small; whatever was read is given back."""
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
         return None

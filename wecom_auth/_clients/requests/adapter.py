@@ -1,0 +1,195 @@
+"""The session adapter: it authorises what a session sends, around the adapter it has."""
+
+from collections.abc import MutableMapping
+from typing import Any, TypeVar
+from weakref import ref
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from ..._call.retry import ONLY_TOKENS, Answered, Retry
+from ..._call.route import Route
+from ..._credential.credential import Credential
+from ..._http import query
+from ..._http.scope import mounts
+from ..._source.source import TokenSource, as_source
+from .auth import is_authorised
+from .call import Call
+from .hide import at_url, hide_token, visible_request
+from .send import by_name, send_clean
+
+S = TypeVar("S", bound=requests.Session)
+
+
+class WeComAdapter(BaseAdapter):
+    """A transport adapter that puts a valid `access_token` into the calls it sends.
+
+    Mount it yourself, or let `attach` do that. The token is not to be seen in the response, in
+    its request, or in a connection error.
+
+    Args:
+        source: a `TokenSource`, or a credential.
+        inner: the adapter that sends; an `HTTPAdapter` of its own if none is given.
+        retry: errcodes to retry beside those that reject the token.
+
+    Raises:
+        TypeError: for anything else.
+
+    Example:
+        >>> session = requests.Session()
+        >>> session.mount("https://qyapi.weixin.qq.com/", WeComAdapter(app))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        source: TokenSource | Credential | Route,
+        inner: BaseAdapter | None = None,
+        *,
+        retry: Retry = ONLY_TOKENS,
+    ) -> None:
+        super().__init__()
+        if inner is not None and not isinstance(inner, BaseAdapter):
+            raise TypeError(f"inner must be a requests adapter, not {type(inner).__name__}")
+        self.route = source if isinstance(source, Route) else Route([as_source(source)])
+        self._inner = inner or HTTPAdapter()
+        self._retry = retry
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> requests.Response:
+        """Send the request, with a token if it is a WeCom call; once more if that is rejected.
+
+        Args:
+            request: as requests has prepared it; it is not changed.
+            args, options: `stream`, `timeout`, `verify`, `cert` and `proxies`, as requests gives
+                them; the inner adapter gets what was given.
+
+        Raises:
+            CredentialError, TokenUnavailable: no token could be had.
+            requests.RequestException: as the inner adapter raises it, without the token.
+        """
+        if args:
+            options = by_name(args, options)
+        inner, url = self._inner_for(request), request.url or ""
+        source = self.route.find(url, request)
+        name = None if source is None else source.credential.parameter_for(url)
+        if source is None or name is None:
+            return inner.send(request, **options)
+        if is_authorised(request):
+            return send_clean(inner, visible_request(request, name), options, request)
+        visible = _without_token(request, source, name)
+        call = Call(inner, visible, options, source, name, self._retry)
+        token = source.ready()
+        if token is None:
+            response = call.finish(None, None, self._session())
+        else:
+            response = call.send(token)
+            code = call.errcode(response)
+            if code is not None:
+                response = call.finish(token, Answered(response, code), self._session())
+        response.connection = self  # type: ignore[assignment]
+        return hide_token(response, visible, name)
+
+    def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
+        return self._inner
+
+    def _session(self) -> requests.Session | None:
+        return None
+
+    def close(self) -> None:
+        """Close the inner adapter."""
+        self._inner.close()
+
+    def __getattr__(self, name: str) -> Any:
+        # Loops over session.adapters ask for `poolmanager` and the like.
+        if name == "_inner":  # while it is being copied or unpickled
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.route.sources))})"
+
+
+def _without_token(
+    request: requests.PreparedRequest, source: TokenSource, name: str
+) -> requests.PreparedRequest:
+    url = request.url or ""
+    if name not in url and "%" not in url:  # %61ccess_token
+        return request
+    without, brought = query.take(url, name)
+    if not brought:
+        return request
+    source.warn_of_foreign_token(brought)
+    return at_url(request, without)
+
+
+class SessionAdapter(WeComAdapter):
+    """The adapter that `attach` mounts: the session's own adapter for the URL goes on sending.
+
+    Args:
+        route: the sources of the session's tokens.
+        session: the session.
+        inner: the adapter that stood in this place before; without one, the session's adapter
+            for the next shorter prefix sends, so that a later `mount` there still counts.
+        retry: as for `WeComAdapter`.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        session: requests.Session,
+        inner: BaseAdapter | None,
+        retry: Retry,
+    ) -> None:
+        super().__init__(route, inner, retry=retry)
+        self._owner = ref(session)
+        self._adapters: MutableMapping[str, BaseAdapter] | None = (
+            session.adapters if inner is None else None
+        )
+
+    def _session(self) -> requests.Session | None:
+        return self._owner()
+
+    def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
+        if self._adapters is None:
+            return self._inner
+        url = (request.url or "").lower()
+        for prefix, adapter in self._adapters.items():  # requests keeps the longest first
+            if not isinstance(adapter, WeComAdapter) and url.startswith(prefix.lower()):
+                return adapter
+        return self._inner
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_owner": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _owner=lambda: None)
+
+
+def attach(session: S, route: Route, retry: Retry) -> S:
+    """Mount adapters that carry this route's tokens; see `wecom_auth.attach`."""
+    ours = [prefix for base in route.base_urls for prefix in mounts(base)]
+    there = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
+    for prefix in [*ours, *there]:
+        inner = there.get(prefix)
+        if not isinstance(inner, WeComAdapter):
+            session.mount(prefix, SessionAdapter(route, session, inner, retry))
+    for base in route.base_urls:
+        _refuse_a_detour(session, base)
+    return session
+
+
+def route_of(session: requests.Session) -> Route:
+    """Return the route that this session carries already, or a new one."""
+    for adapter in session.adapters.values():
+        if isinstance(adapter, WeComAdapter):
+            return adapter.route
+    return Route()
+
+
+def _refuse_a_detour(session: requests.Session, base_url: str) -> None:
+    if not isinstance(session.get_adapter(f"{base_url}/"), WeComAdapter):
+        raise ValueError(
+            f"{type(session).__name__} has a get_adapter of its own that passes by what is mounted:"
+            " set session.auth = WeComAuth(...) instead"
+        )

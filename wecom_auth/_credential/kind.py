@@ -1,0 +1,72 @@
+"""Kinds of credential, as data: the exchange, the parameter, the errcodes, the paths.
+
+Source of the paths and errcodes: WeCom developer documentation of each call.
+"""
+
+import re
+from dataclasses import dataclass
+
+BUSY = frozenset({-1, 6000, 45033})
+"""The platform is busy: the exchange may be tried again."""
+
+RATE_LIMITED = 45009
+IP_NOT_TRUSTED = 60020
+
+_PROVIDER_SERVICES = (
+    "get_register_code|get_register_info|get_customized_auth_url|corpid_to_opencorpid"
+    "|contact/search|contact/id_translate|contact/sort|media/upload|batch/getresult"
+)
+_NO_TOKEN = "gettoken|openhw/get_model_token|openhw/get_device_token|webhook/|aibot/cli/"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """One kind of credential.
+
+    Args:
+        name: how messages and keys call it.
+        exchange: the path of its exchange, below `/cgi-bin/`.
+        parameter: the query parameter that carries its token.
+        paths: matches the paths below `/cgi-bin/` whose calls carry it.
+        named: paths where the parameter has another name, with that name.
+        field: the field of the exchange's answer that holds the token.
+        rejections: the errcodes that say its token is dead.
+        refusals: the errcodes of its exchange that refuse the credential itself.
+        stale: the errcodes of its exchange that ask for a newer ticket.
+        parent: the errcodes of its exchange that say the parent's token is dead.
+
+    Example:
+        >>> APP.parameter_at("message/send"), APP.parameter_at("gettoken")
+        ('access_token', None)
+    """
+
+    name: str
+    exchange: str
+    parameter: str = "access_token"
+    paths: re.Pattern[str] = re.compile("")
+    named: tuple[tuple[str, str], ...] = ()
+    field: str = "access_token"
+    rejections: frozenset[int] = frozenset({40014, 42001})
+    refusals: frozenset[int] = frozenset()
+    stale: frozenset[int] = frozenset()
+    parent: frozenset[int] = frozenset()
+
+    def parameter_at(self, path: str) -> str | None:
+        """Return the parameter that carries the token on this path below `/cgi-bin/`, or None."""
+        for named, parameter in self.named:
+            if path == named:
+                return parameter
+        return self.parameter if self.paths.match(path) else None
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Return every name under which the token goes."""
+        return frozenset({self.parameter, *(parameter for _, parameter in self.named)})
+
+
+APP = Kind(
+    name="app",
+    exchange="gettoken",
+    paths=re.compile(rf"(?!(?:{_NO_TOKEN}|service/|license/))"),
+    refusals=frozenset({40001, 40013, 40091, 41002, 41004, 48002, 48004, 50003, 60011, 301002}),
+)
