@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from ._clients.requests.auth import WeComAuth
     from ._credential.app import AppCredential
     from ._credential.credential import Credential
+    from ._credential.downstream import DownstreamCredential
     from ._credential.exchange import Answer, Grant, Send
     from ._credential.external import ExternalToken
     from ._credential.kind import Kind
+    from ._credential.provider import CorpCredential, ProviderCredential, SuiteCredential
     from ._credential.token import Token
     from ._dropin import Installation, install
     from ._http.redaction import mask_urllib3_logs, redact
+    from ._source.jsticket import ExternalTicket, JsTicket
     from ._source.source import TokenSource
     from ._source.state import Statistics
+    from ._source.tickets import TicketBox
     from .errors import (
         APIError,
         CredentialError,
@@ -49,7 +53,11 @@ _export = exports(
         "._credential.credential": ("Credential",),
         "._credential.external": ("ExternalToken",),
         "._credential.exchange": ("Answer", "Grant", "Send"),
+        "._credential.downstream": ("DownstreamCredential",),
         "._credential.kind": ("Kind",),
+        "._credential.provider": ("CorpCredential", "ProviderCredential", "SuiteCredential"),
+        "._source.jsticket": ("ExternalTicket", "JsTicket"),
+        "._source.tickets": ("TicketBox",),
         "._clients.decorator": ("with_access_token",),
         "._dropin": ("Installation", "install"),
         ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
@@ -66,18 +74,25 @@ __all__ = [
     "APIError",
     "Answer",
     "AppCredential",
+    "CorpCredential",
     "Credential",
     "CredentialError",
+    "DownstreamCredential",
+    "ExternalTicket",
     "ExternalToken",
     "FileStore",
     "Grant",
     "Installation",
+    "JsTicket",
     "Kind",
     "MemoryStore",
+    "ProviderCredential",
     "RedisStore",
     "Retry",
     "Send",
     "Statistics",
+    "SuiteCredential",
+    "TicketBox",
     "Token",
     "TokenSource",
     "TokenStore",

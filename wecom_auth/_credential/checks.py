@@ -75,3 +75,16 @@ def identity(value: str | Callable[[], str]) -> str:
 def digest(value: str) -> str:
     """Return enough of a hash to tell two secrets apart."""
     return sha256(value.encode()).hexdigest()[:16]
+
+
+def agentid(value: object) -> int:
+    """Return an agentid as the platform takes it: a number.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f"agentid must be a number, as on the app's page, not {kind(value)}")
+    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
+        raise ValueError("agentid must be a number, as on the app's page, without blanks")
+    return int(value)

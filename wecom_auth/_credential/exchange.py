@@ -1,14 +1,17 @@
 """One exchange over HTTP: how it is sent, and what its answer means."""
 
+import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from .._http.redaction import redact, shorten
 from .._http.verdict import errcode_of, parse
 from ..errors import CredentialError, TokenUnavailable, WeComError, describe
 from . import checks
 from .kind import Kind
+
+T = TypeVar("T")
 
 TOKEN_LIFE = 7200.0
 """Seconds; the life of every token the platform documents."""
@@ -107,6 +110,20 @@ def exchange(
     return grant_of(kind, answer, secrets)
 
 
+def post(
+    kind: Kind,
+    send: Send,
+    seconds: float,
+    url: str,
+    body: Mapping[str, object],
+    secrets: tuple[str, ...],
+) -> Grant:
+    """Send one exchange whose arguments go as JSON; as `exchange`."""
+    headers = {"Content-Type": "application/json"}
+    data = json.dumps(body).encode()
+    return exchange(kind, send, seconds, "POST", url, headers=headers, body=data, secrets=secrets)
+
+
 def grant_of(kind: Kind, answer: Answer, secrets: tuple[str, ...] = ()) -> Grant:
     """Return the token in an answer, or raise the failure that it is."""
     said = parse(answer.body)
@@ -140,7 +157,7 @@ def seconds_of(stated: object, default: float) -> float:
     return min(life, TOKEN_LIFE) if life > 0 else default
 
 
-def with_newest(secret: Callable[[], str], attempt: Callable[[str], Grant]) -> Grant:
+def with_newest(secret: Callable[[], T], attempt: Callable[[T], Grant]) -> Grant:
     """Make an exchange with a secret; once more where it is refused and the secret has changed."""
     used = secret()
     try:

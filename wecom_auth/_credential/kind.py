@@ -16,6 +16,7 @@ _PROVIDER_SERVICES = (
     "get_register_code|get_register_info|get_customized_auth_url|corpid_to_opencorpid"
     "|contact/search|contact/id_translate|contact/sort|media/upload|batch/getresult"
 )
+_NOT_OF_SUITES = "get_suite_token|get_provider_token|get_login_info"
 _NO_TOKEN = "gettoken|openhw/get_model_token|openhw/get_device_token|webhook/|aibot/cli/"
 
 
@@ -69,4 +70,67 @@ APP = Kind(
     exchange="gettoken",
     paths=re.compile(rf"(?!(?:{_NO_TOKEN}|service/|license/))"),
     refusals=frozenset({40001, 40013, 40091, 41002, 41004, 48002, 48004, 50003, 60011, 301002}),
+)
+
+SUITE = Kind(
+    name="suite",
+    exchange="service/get_suite_token",
+    parameter="suite_access_token",
+    # An unknown path below service/ is a suite's.
+    paths=re.compile(rf"service/(?!(?:{_NOT_OF_SUITES}|{_PROVIDER_SERVICES})$)"),
+    field="suite_access_token",
+    rejections=frozenset({42009, 40082}),
+    refusals=frozenset({40080, 40083, 41021, 41023, 41024}),
+    stale=frozenset({40085}),
+)
+
+CORP = Kind(
+    name="corp",
+    exchange="service/get_corp_token",
+    paths=APP.paths,
+    refusals=frozenset({40084, 41025, 48003, 48004}),
+    parent=SUITE.rejections,
+)
+
+PROVIDER = Kind(
+    name="provider",
+    exchange="service/get_provider_token",
+    parameter="provider_access_token",
+    paths=re.compile(rf"service/(?:{_PROVIDER_SERVICES})$|license/"),
+    named=(("service/get_login_info", "access_token"),),
+    field="provider_access_token",
+    rejections=frozenset({42001, 40082, 40014}),
+    refusals=frozenset({40001, 40013, 40091}),
+)
+
+DOWNSTREAM = Kind(
+    name="downstream",
+    exchange="corpgroup/corp/gettoken",
+    paths=APP.paths,
+    refusals=frozenset({670001}),
+    parent=APP.rejections,
+)
+
+_NOWHERE = re.compile("(?!)")
+
+CORP_TICKET = Kind(
+    name="ticket",
+    exchange="get_jsapi_ticket",
+    parameter="ticket",
+    paths=_NOWHERE,  # it is signed with, and never sent
+    field="ticket",
+    rejections=frozenset(),
+    refusals=frozenset({91040, 42012}),
+    parent=APP.rejections,
+)
+
+APP_TICKET = Kind(
+    name="app_ticket",
+    exchange="ticket/get",
+    parameter="ticket",
+    paths=_NOWHERE,
+    field="ticket",
+    rejections=frozenset(),
+    refusals=frozenset({91040, 42012}),
+    parent=APP.rejections,
 )

@@ -120,26 +120,32 @@ class Sight(NamedTuple):
         return replace(known, _soft=soft, _hard=hard)
 
 
-def to_record(token: Token, now: float, wall: float) -> str:
-    """Return the token as a store keeps it: JSON that a service in any language can read."""
+def to_record(token: Token, now: float, wall: float, field: str = "access_token") -> str:
+    """Return the token as a store keeps it: JSON that a service in any language can read.
+
+    Args:
+        token: the token, or a ticket.
+        now, wall: the time on both clocks, in seconds.
+        field: names it in the record.
+    """
     born = wall - token.age(now, wall)
     return json.dumps(
         {
-            "access_token": token.value,
+            field: token.value,
             "obtained_at": round(born, 3),
             "expires_at": round(born + token._life, 3),
         }
     )
 
 
-def from_record(text: str, now: float, wall: float) -> Token | None:
+def from_record(text: str, now: float, wall: float, field: str = "access_token") -> Token | None:
     """Return the token in a store's text, or None where it is none or has passed its end.
 
     The writer's clock may be off against this one: a token from the future counts as new.
     """
     try:
         record: dict[str, Any] = json.loads(text)
-        value, born = checks.token(record["access_token"]), float(record["obtained_at"])
+        value, born = checks.token(record[field]), float(record["obtained_at"])
         life = min(float(record["expires_at"]) - born, TOKEN_LIFE)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

@@ -5,7 +5,7 @@ from collections.abc import Container
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-from .._credential.kind import IP_NOT_TRUSTED
+from .._credential.kind import IP_NOT_TRUSTED, Kind
 from .._credential.token import Token, from_record, to_record
 from ..errors import CredentialError, TokenUnavailable, WeComError, describe, remembered
 from ..stores.protocol import TokenStore
@@ -33,13 +33,13 @@ class Shared:
     Args:
         store: never raises (a `Breaker`).
         key: of the credential.
-        exchange: the path of its exchange, for messages.
+        kind: names the field of the record, and the exchange in messages.
     """
 
-    __slots__ = ("_exchange", "_key", "_store")
+    __slots__ = ("_key", "_kind", "_store")
 
-    def __init__(self, store: TokenStore | None, key: str, exchange: str) -> None:
-        self._store, self._key, self._exchange = store, key, exchange
+    def __init__(self, store: TokenStore | None, key: str, kind: Kind) -> None:
+        self._store, self._key, self._kind = store, key, kind
 
     def __bool__(self) -> bool:
         return self._store is not None
@@ -62,7 +62,7 @@ class Shared:
         if text is None:
             return Seen()
         failure = self._failure(_parse(text).get("failure"), wall, fingerprint)
-        return Seen(text, from_record(text, now, wall), failure)
+        return Seen(text, from_record(text, now, wall, self._kind.field), failure)
 
     def put(self, seen: Seen, token: Token, now: float, wall: float, dead: Container[str]) -> None:
         """Leave this token for the neighbours, over what was `seen` before it was fetched.
@@ -70,19 +70,21 @@ class Shared:
         A token that a neighbour has written meanwhile stays, unless it is among the `dead`. The
         same token is not written again: its life does not begin again either.
         """
-        if self._store is None or _value(seen.text) == token.value:
+        if self._store is None or self._value(seen.text) == token.value:
             return
-        record, life = to_record(token, now, wall), token.until_end(now, wall)
+        record = to_record(token, now, wall, self._kind.field)
+        life = token.until_end(now, wall)
         if self._store.compare_and_set(self._key, seen.text, record, life):
             return
         there = self._store.load(self._key)
-        if there is None or _value(there) in {None, *_those(dead, there)}:
+        value = self._value(there)
+        if value is None or value in dead:
             self._store.compare_and_set(self._key, there, record, life)
 
     def drop(self, value: str) -> None:
         """Take away the token if it is still this one."""
         there = None if self._store is None else self._store.load(self._key)
-        if self._store is not None and there is not None and _value(there) == value:
+        if self._store is not None and there is not None and self._value(there) == value:
             self._store.compare_and_set(self._key, there, None, 0)
 
     def leave_failure(self, failure: WeComError, now: float, wall: float, of: str) -> None:
@@ -90,7 +92,7 @@ class Shared:
         if self._store is None or failure.errcode == IP_NOT_TRUSTED:
             return  # neighbours may have another IP
         there = self._store.load(self._key)
-        token = None if there is None else from_record(there, now, wall)
+        token = None if there is None else from_record(there, now, wall, self._kind.field)
         record = {} if there is None or token is None else _parse(there)
         record["failure"] = {
             "kind": "CredentialError" if isinstance(failure, CredentialError) else "",
@@ -101,6 +103,10 @@ class Shared:
         }
         life = max(FAILURE_LIFE, 0.0 if token is None else token.until_end(now, wall))
         self._store.compare_and_set(self._key, there, json.dumps(record), life)
+
+    def _value(self, text: str | None) -> str | None:
+        value = None if text is None else _parse(text).get(self._kind.field)
+        return value if isinstance(value, str) else None
 
     def _failure(self, record: Any, wall: float, fingerprint: str) -> WeComError | None:
         """Return a neighbour's failure that is less than a minute old.
@@ -116,7 +122,7 @@ class Shared:
         if of != fingerprint or not 0 < left <= FAILURE_LIFE + _SKEW:
             return None
         kind = CredentialError if refused else TokenUnavailable
-        text = describe(self._exchange, code, errmsg)
+        text = describe(self._kind.exchange, code, errmsg)
         return remembered(kind(text, errcode=code, errmsg=errmsg), left)
 
 
@@ -126,13 +132,3 @@ def _parse(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def _value(text: str | None) -> str | None:
-    value = None if text is None else _parse(text).get("access_token")
-    return value if isinstance(value, str) else None
-
-
-def _those(dead: Container[str], text: str) -> set[str]:
-    value = _value(text)
-    return {value} if value is not None and value in dead else set()

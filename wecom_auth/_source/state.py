@@ -281,7 +281,7 @@ def state_of(credential: Credential, spec: object) -> State:
     """Return the one state of this credential and store in the process."""
 
     def make(memory: MemoryStore, store: Any) -> State:
-        shared = Shared(store, credential.key, credential.kind.exchange)
+        shared = Shared(store, credential.key, credential.kind)
         key = credential.key
         if store is not None or not credential.shareable:
             key = f"{key}#{_next_number()}"  # of its own in the process-wide cache
