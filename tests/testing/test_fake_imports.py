@@ -16,7 +16,7 @@ def python(code: str) -> str:
     return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
 
 
-HEAVY = "{'responses', 'pytest', 'wecom_auth.testing.fake', 'http.server'} & set(sys.modules)"
+HEAVY = "{'responses', 'pytest', 'wecom_auth.testing._fake', 'http.server'} & set(sys.modules)"
 
 
 @pytest.mark.parametrize("module", ["wecom_auth", "wecom_auth.testing"])
@@ -38,7 +38,7 @@ with FakeWeCom().serve() as url:
 
 def test_mocked_without_responses_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "responses", None)
-    monkeypatch.delitem(sys.modules, "wecom_auth.testing.mocked", raising=False)
+    monkeypatch.delitem(sys.modules, "wecom_auth.testing._fronts.requests", raising=False)
     with pytest.raises(ImportError, match=r'pip install "wecom-auth\[testing\]"'):
         kit.FakeWeCom().mocked()
 
