@@ -112,6 +112,30 @@ def test_a_mistake_is_400_and_says_why(url: str, method: str, name: str, body: b
     assert text in answer.json()["error"]
 
 
+def test_a_suites_day(url: str, fake: FakeWeCom):
+    tenant = {"suite_id": "ww-suite", "corpid": "ww-tenant"}
+    control(url, "suite", suite_id="ww-suite", suite_secret="s")
+    body = {"suite_id": "ww-suite", "suite_secret": "s"}
+    body["suite_ticket"] = control(url, "push_ticket", suite_id="ww-suite")["ticket"]
+    got = requests.post(f"{url}/cgi-bin/service/get_suite_token", json=body, timeout=20).json()
+    assert got["suite_access_token"]
+    first = control(url, "authorise", **tenant)["permanent_code"]
+    assert control(url, "reset_permanent_code", **tenant)["permanent_code"] != first
+    assert control(url, "auth_code", **tenant)["auth_code"]
+    control(url, "cancel", **tenant, errcode=48004)
+    control(url, "provider", corpid="ww-provider", provider_secret="p")
+    control(url, "share", corpid="ww-down", agentid=7)
+    assert control(url, "revoke", kind="suite") == {"ok": True, "ended": 1}
+    assert control(url, "expire", kind="suite_ticket") == {"ok": True, "ended": 1}
+
+
+def test_a_url_that_does_not_take_a_ticket_is_a_mistake(url: str):
+    body = {"suite_id": "ww-suite", "url": f"{url}/nowhere"}
+    answer = requests.post(f"{url}/_fake/push_ticket", json=body, timeout=20)
+    assert answer.status_code == 400
+    assert "404" in answer.json()["error"]
+
+
 def test_control_calls_are_not_in_the_journal(url: str, fake: FakeWeCom):
     control(url, "heal")
     assert fake.journal == []
