@@ -70,7 +70,7 @@ from wecom_auth._credential import exchange as exchange_module
 from wecom_auth._http import redaction
 from wecom_auth.cli import main
 from wecom_auth.testing import FakeWeCom, reset
-from wecom_auth.testing import tokens as fake_tokens
+from wecom_auth.testing._platform import tokens as fake_tokens
 
 
 @pytest.fixture

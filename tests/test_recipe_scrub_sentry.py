@@ -13,7 +13,7 @@ import pytest
 from leakhunt import Hunt
 
 from wecom_auth.testing import FakeWeCom
-from wecom_auth.testing import tokens as fake_tokens
+from wecom_auth.testing._platform import tokens as fake_tokens
 
 pytest.importorskip("sentry_sdk")
 

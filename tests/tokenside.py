@@ -19,7 +19,7 @@ from wecom_auth import AppCredential, MemoryStore, TokenSource
 from wecom_auth._source import flight as flights
 from wecom_auth._source.state import State
 from wecom_auth.testing import FakeWeCom, Request
-from wecom_auth.testing.wire import DroppedError, TimedOutError
+from wecom_auth.testing._platform.wire import DroppedError, TimedOutError
 
 CORP, SECRET = "ww0001", "the-apps-secret"
 HOST = "https://qyapi.weixin.qq.com"

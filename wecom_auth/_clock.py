@@ -10,11 +10,14 @@ import time
 class Clock:
     """The machine's two clocks: one never goes back, the other may be set."""
 
-    monotonic = staticmethod(time.monotonic)
+    # Looked up at each call: freezegun and time-machine replace them.
 
-    @staticmethod
-    def wall() -> float:
-        """Return the seconds since the epoch; looked up at each call, as freezegun replaces it."""
+    def monotonic(self) -> float:
+        """Return the seconds of the clock that never goes back."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Return the seconds since the epoch."""
         return time.time()
 
 

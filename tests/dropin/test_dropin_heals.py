@@ -165,7 +165,7 @@ def test_an_error_shows_no_token_but_its_own(when: str, client: Legacy, fake: Fa
 def dropping_all_but(token: str) -> Any:
     def answer(request: Request) -> dict[str, Any]:
         if request.params["access_token"] != token:
-            from wecom_auth.testing.wire import DroppedError
+            from wecom_auth.testing._platform.wire import DroppedError
 
             raise DroppedError
         return {"errcode": 40014, "errmsg": "invalid access_token"}

@@ -23,8 +23,7 @@ from wecom_auth import (
 )
 from wecom_auth._source import fetch as fetching
 from wecom_auth._source import flight as flights
-from wecom_auth.testing import FakeWeCom, Server
-from wecom_auth.testing.holds import Hold
+from wecom_auth.testing import FakeWeCom, Hold, Server
 
 MANY = 100
 

@@ -15,7 +15,7 @@ from wecom_auth.stores import (
     RedisStore,
     TokenStore,
 )
-from wecom_auth.testing.conformance import StoreConformance
+from wecom_auth.testing._conformance import StoreConformance
 
 
 class TestFileStore(StoreConformance):

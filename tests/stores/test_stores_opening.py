@@ -131,7 +131,7 @@ def test_an_unknown_name() -> None:
 
 def test_importing_costs_none_of_the_libraries() -> None:
     code = (
-        "import sys, wecom_auth.stores, wecom_auth.testing.conformance\n"
+        "import sys, wecom_auth.stores, wecom_auth.testing._conformance\n"
         "heavy = {'redis', 'filelock', 'platformdirs', 'pytest'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

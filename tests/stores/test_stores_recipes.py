@@ -15,7 +15,7 @@ from redis_server import RedisServer
 
 from wecom_auth.stores import TokenStore
 from wecom_auth.testing import FakeWeCom, reset
-from wecom_auth.testing.conformance import StoreConformance
+from wecom_auth.testing._conformance import StoreConformance
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

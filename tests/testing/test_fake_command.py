@@ -12,9 +12,10 @@ import pytest
 import requests
 
 from wecom_auth.cli.fake import fake_command
-from wecom_auth.testing import FakeWeCom
-from wecom_auth.testing.control import Controls
-from wecom_auth.testing.server import Server
+from wecom_auth.testing import FakeWeCom, Server
+from wecom_auth.testing._control import Controls
+
+from .conftest import text
 
 CODE = "from wecom_auth.cli.fake import fake_command; raise SystemExit(fake_command(0))"
 
@@ -80,12 +81,12 @@ def test_route_gives_a_path_an_answer_until_reset(url: str):
 
 def test_journal_tells_all(url: str, fake: FakeWeCom):
     call = f"{url}/cgi-bin/message/send?access_token={fake.issue('c', 's')}"
-    requests.post(call, json={"msgtype": "x"}, timeout=20)
+    requests.post(call, json=text("x"), timeout=20)
     target = call.replace("message/send", "media/upload") + "&type=file"
     requests.post(target, files={"media": ("a.txt", b"hello")}, timeout=20)
     told = requests.get(f"{url}/_fake/journal", timeout=20).json()
     assert told == control(url, "journal")
-    assert told["messages"] == [{"msgtype": "x"}]
+    assert told["messages"] == [text("x")]
     assert (told["uploads"][0]["name"], told["uploads"][0]["size"]) == ("a.txt", 5)
     assert (told["gettoken_calls"], told["rejections"]) == (0, 0)
     sent = {"method": "POST", "path": "message/send", "query": "access_token=***", "errcode": 0}
@@ -102,13 +103,37 @@ def test_journal_tells_all(url: str, fake: FakeWeCom):
         ("POST", "expire", b'{"corp": 1}', "corp"),
         ("POST", "fail", b"{}", "no fault None"),
         ("POST", "fail", b'{"fault": "busy", "times": "3"}', "not supported"),
-        ("POST", "mode", b'{"mode": "both"}', "'repeat' or 'rotate'"),
+        ("POST", "mode", b'{"mode": "both"}', "'rotate' or 'countdown'"),
     ],
 )
 def test_a_mistake_is_400_and_says_why(url: str, method: str, name: str, body: bytes, text: str):
     answer = requests.request(method, f"{url}/_fake/{name}", data=body, timeout=20)
     assert (answer.status_code, answer.json()["ok"]) == (400, False)
     assert text in answer.json()["error"]
+
+
+def test_a_suites_day(url: str, fake: FakeWeCom):
+    tenant = {"suite_id": "ww-suite", "corpid": "ww-tenant"}
+    control(url, "suite", suite_id="ww-suite", suite_secret="s")
+    body = {"suite_id": "ww-suite", "suite_secret": "s"}
+    body["suite_ticket"] = control(url, "push_ticket", suite_id="ww-suite")["ticket"]
+    got = requests.post(f"{url}/cgi-bin/service/get_suite_token", json=body, timeout=20).json()
+    assert got["suite_access_token"]
+    first = control(url, "authorise", **tenant)["permanent_code"]
+    assert control(url, "reset_permanent_code", **tenant)["permanent_code"] != first
+    assert control(url, "auth_code", **tenant)["auth_code"]
+    control(url, "cancel", **tenant, errcode=48004)
+    control(url, "provider", corpid="ww-provider", provider_secret="p")
+    control(url, "share", corpid="ww-down", agentid=7)
+    assert control(url, "revoke", kind="suite") == {"ok": True, "ended": 1}
+    assert control(url, "expire", kind="suite_ticket") == {"ok": True, "ended": 1}
+
+
+def test_a_url_that_does_not_take_a_ticket_is_a_mistake(url: str):
+    body = {"suite_id": "ww-suite", "url": f"{url}/nowhere"}
+    answer = requests.post(f"{url}/_fake/push_ticket", json=body, timeout=20)
+    assert answer.status_code == 400
+    assert "404" in answer.json()["error"]
 
 
 def test_control_calls_are_not_in_the_journal(url: str, fake: FakeWeCom):

@@ -144,7 +144,7 @@ def test_the_headers_error_code_and_error_msg_repeat_the_body(wecom: Wecom, toke
 
 
 def test_success_carries_error_code_0(wecom: Wecom):
-    assert wecom.get("some/call", wecom.token()).headers["Error-Code"] == "0"
+    assert wecom.get("department/list", wecom.token()).headers["Error-Code"] == "0"
 
 
 def test_proxies_and_private_deployments_may_drop_those_headers(wecom: Wecom):
@@ -256,11 +256,15 @@ def test_an_error_of_media_get_is_json_without_content_disposition(wecom: Wecom,
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["service/get_suite_token", "service/get_provider_token", "openhw/get_model_token"],
+    ("path", "errcode"),
+    [
+        ("service/get_suite_token", 41021),
+        ("service/get_provider_token", 40001),
+        ("openhw/get_model_token", 404),
+    ],
 )
-def test_token_endpoints_carry_no_access_token(wecom: Wecom, path: str):
-    assert wecom.post(path, None, {}).json()["errcode"] == 0
+def test_token_endpoints_carry_no_access_token(wecom: Wecom, path: str, errcode: int):
+    assert wecom.post(path, None, {}).json()["errcode"] == errcode
 
 
 def test_a_webhook_needs_its_key_and_no_token(wecom: Wecom):
@@ -316,6 +320,9 @@ def test_two_messages_have_two_ids(wecom: Wecom):
 @pytest.mark.parametrize(
     ("body", "errcode"),
     [
+        (b'{"msgtype": "x"}', 40008),
+        (b'{"msgtype": "voice", "voice": {}}', 40007),
+        (b'{"msgtype": "news"}', 44003),
         (b"", 40058),
         (b"[]", 40058),
         (b"not json", 40058),
@@ -331,6 +338,33 @@ def test_a_message_that_is_none_is_refused(wecom: Wecom, path: str, body: bytes,
     answer = wecom.call("POST", path, wecom.token(), data=body).json()
     assert answer["errcode"] == errcode
     assert wecom.fake.messages == []
+
+
+LACKING: list[tuple[dict[str, Any], int]] = [
+    ({"agentid": None}, 41011),
+    ({"agentid": ""}, 41011),
+    ({"agentid": "mine"}, 40056),
+    ({"touser": None}, 82001),
+    ({"touser": ""}, 82001),
+    ({"touser": None, "toparty": "1"}, 0),
+    ({"touser": None, "totag": "1"}, 0),
+    ({"agentid": "1000002"}, 0),
+    ({"msgtype": "textcard", "textcard": {"title": "x", "description": "x"}}, 40058),
+]
+
+
+@pytest.mark.parametrize(("change", "errcode"), LACKING)
+def test_message_send_wants_agentid_receiver_and_fields(
+    wecom: Wecom, change: dict[str, Any], errcode: int
+):
+    body = {name: v for name, v in {**text("x"), **change}.items() if v is not None}
+    assert wecom.post("message/send", wecom.token(), body).json()["errcode"] == errcode
+    assert len(wecom.fake.messages) == (errcode == 0)
+
+
+def test_a_group_chat_is_named(wecom: Wecom):
+    body = {"msgtype": "text", "text": {"content": "x"}}
+    assert wecom.post("appchat/send", wecom.token(), body).json()["errcode"] == 40058
 
 
 def test_appchat_send(wecom: Wecom):
@@ -363,6 +397,10 @@ def test_get_api_domain_ip(wecom: Wecom):
     assert wecom.get("get_api_domain_ip", wecom.token()).json()["ip_list"]
 
 
-def test_any_other_path_is_checked_for_its_token_and_answered_errcode_0(wecom: Wecom):
-    assert wecom.post("externalcontact/list", wecom.token()).json()["errcode"] == 0
+def test_any_other_path_is_checked_for_its_token_and_then_says_how_to_answer_it(wecom: Wecom):
     assert wecom.post("externalcontact/list", "dead").json()["errcode"] == 40014
+    answer = wecom.post("externalcontact/list", wecom.token())
+    assert answer.status_code == answer.json()["errcode"] == 404
+    assert 'fake.route("externalcontact/list", {"errcode": 0' in answer.json()["errmsg"]
+    wecom.fake.route("externalcontact/list", {"errcode": 0, "errmsg": "ok"})
+    assert wecom.post("externalcontact/list", wecom.token()).json()["errcode"] == 0

@@ -8,9 +8,9 @@ import requests
 
 from wecom_auth.testing import FakeWeCom, Request
 
-from .conftest import Wecom
+from .conftest import Wecom, text
 
-MESSAGE = {"msgtype": "x"}
+MESSAGE = text("x")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_a_hold_is_for_one_path_or_for_all(fake: FakeWeCom):
 
 
 def outcome(fake: FakeWeCom, when: Any, meanwhile: Callable[[], object]) -> int | None:
+    fake.route("x", {"errcode": 0})
     call = Request("GET", f"/cgi-bin/x?access_token={fake.issue('c', 's')}")
     with ThreadPoolExecutor(1) as pool, fake.hold("x", when=when) as hold:
         answer: Future = pool.submit(fake.handle, call)

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from wecom_auth.testing import FakeWeCom, Request
-from wecom_auth.testing.wire import DroppedError
+from wecom_auth.testing._platform.wire import DroppedError
 
 from .conftest import CORP, SECRET, Wecom, text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wecom_auth.testing.guard import guard
+from wecom_auth.testing._guard import guard
 
 pytest_plugins = ["pytester"]
 

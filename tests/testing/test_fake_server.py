@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -116,7 +117,7 @@ def test_other_addresses(fake: FakeWeCom, host: str):
 
 def test_a_body_may_come_in_chunks(over_http: Wecom):
     def pieces():
-        yield b'{"msgtype": "text", '
+        yield b'{"touser": "a", "agentid": 1, "msgtype": "text", '
         yield b'"text": {"content": "in pieces"}}'
 
     over_http.call("POST", "message/send", over_http.token(), data=pieces())
@@ -141,6 +142,35 @@ def test_an_absolute_target_as_proxies_get_it(over_http: Wecom):
     assert over_http.fake.journal[0].url_path == "/cgi-bin/x"
 
 
+def test_who_waits_for_100_continue_is_told_to_go_on(over_http: Wecom):
+    host, _, port = over_http.url.removeprefix("http://").rpartition(":")
+    head = b"POST /cgi-bin/x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(head)
+        assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"body")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert over_http.fake.journal[0].body == b"body"
+
+
+def test_chunks_may_have_extensions_and_trailers(over_http: Wecom):
+    head = b"POST /cgi-bin/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"4;name=value\r\nbody\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    assert raw(over_http.url, (head + body) * 2).count(b"HTTP/1.1 200 ") == 2
+    assert [call.body for call in over_http.fake.journal] == [b"body"] * 2
+
+
+def test_a_reset_is_a_reset_and_a_drop_is_an_end(over_http: Wecom):
+    for fault, error in (("reset", ConnectionResetError), ("drop", http.client.RemoteDisconnected)):
+        client = http.client.HTTPConnection(over_http.url.removeprefix("http://"), timeout=20)
+        with contextlib.closing(client), over_http.fake.fail(fault):
+            client.request("GET", "/cgi-bin/x")
+            with pytest.raises(ConnectionResetError) as raised:
+                client.getresponse()
+        assert raised.type is error
+    assert over_http.gettoken()["errcode"] == 0
+
+
 def test_the_path_is_kept_as_it_came(over_http: Wecom):
     raw(over_http.url, b"GET //cgi-bin//x HTTP/1.1\r\n\r\n")
     call = over_http.fake.journal[0]
@@ -149,15 +179,19 @@ def test_the_path_is_kept_as_it_came(over_http: Wecom):
 
 def test_one_write_per_small_answer(over_http: Wecom, monkeypatch: pytest.MonkeyPatch):
     sent: list[int] = []
-    real = socket.socket.sendall
     here = threading.current_thread()
 
-    def sendall(self: socket.socket, data: bytes, *args: int) -> None:
-        if threading.current_thread() is not here:
-            sent.append(len(data))
-        real(self, data, *args)
+    def counting(real: Any) -> Any:
+        def send(self: socket.socket, data: bytes, *args: int) -> Any:
+            if threading.current_thread() is not here:
+                sent.append(len(data))
+            return real(self, data, *args)
 
-    monkeypatch.setattr(socket.socket, "sendall", sendall)
+        return send
+
+    for name in ("send", "sendall"):
+        real = getattr(socket.socket, name)
+        monkeypatch.setattr(socket.socket, name, counting(real), raising=False)
     over_http.token()
     assert len(sent) == 1
 

@@ -81,22 +81,23 @@ def test_bad_arguments_are_refused_at_once():
     fake = FakeWeCom()
     with pytest.raises(ValueError, match="must be positive, not -1"):
         fake.token_life = -1
-    with pytest.raises(ValueError, match="'repeat' or 'rotate', not 'both'"):
+    with pytest.raises(ValueError, match="'rotate' or 'countdown', not 'both'"):
         FakeWeCom(mode="both")  # type: ignore[arg-type]
 
 
 def test_rotate_under_32_threads_leaves_one_live_token(fake: FakeWeCom):
     fake.mode = "rotate"
     with ThreadPoolExecutor(32) as pool:
-        issued = list(pool.map(lambda _: fake.issue("c", "s"), range(320)))
+        issued: list[str] = list(pool.map(lambda _: fake.issue("c", "s"), range(320)))
     assert len(set(issued)) == 320
-    alive = [t for t in issued if ask(fake, f"/cgi-bin/x?access_token={t}") == 0]
+    alive = [t for t in issued if ask(fake, f"/cgi-bin/get_api_domain_ip?access_token={t}") == 0]
     assert alive == [fake.token("c", "s")]
 
 
 def test_of_a_repeated_parameter_the_first_counts(fake: FakeWeCom):
     token = fake.issue("c", "s")
-    assert ask(fake, f"/cgi-bin/x?access_token={token}&access_token=dead") == 0
+    path = "/cgi-bin/get_api_domain_ip"
+    assert ask(fake, f"{path}?access_token={token}&access_token=dead") == 0
     assert ask(fake, f"/cgi-bin/x?access_token=dead&access_token={token}") == 40014
 
 
@@ -109,7 +110,7 @@ def test_start_over_is_as_new_but_no_token_comes_twice(fake: FakeWeCom):
     fake.start_over()
     assert fake.issue("other", "app")
     assert fake.issue("c", "s") != before
-    assert ask(fake, f"/cgi-bin/x?access_token={fake.token('c', 's')}") == 0
+    assert ask(fake, f"/cgi-bin/get_api_domain_ip?access_token={fake.token('c', 's')}") == 0
     assert ask(fake, f"/cgi-bin/x?access_token={before}") == 40014
     assert len(fake.journal) == 2
 
@@ -124,6 +125,16 @@ def test_a_route_answers_a_dict_as_it_stands(wecom: Wecom):
     answer = wecom.get("gettoken")
     assert answer.json() == {"access_token": "old", "expires_in": 7200}
     assert "Error-Code" not in answer.headers
+
+
+def test_a_star_answers_what_the_fake_does_not_know(wecom: Wecom):
+    wecom.fake.route("*", {"errcode": 7})
+    wecom.fake.route("externalcontact/*", {"errcode": 8})
+    wecom.fake.route("externalcontact/get", {"errcode": 9})
+    token = wecom.token()
+    paths = ("a/b", "externalcontact/list", "externalcontact/get", "get_api_domain_ip")
+    assert [wecom.get(p, token).json()["errcode"] for p in paths] == [7, 8, 9, 0]
+    assert wecom.get("a/b", "dead").json()["errcode"] == 40014
 
 
 def test_a_route_may_be_a_function_of_the_request(wecom: Wecom):

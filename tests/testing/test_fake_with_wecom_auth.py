@@ -7,7 +7,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from wecom_auth import AppCredential, CredentialError, WeComAuth
-from wecom_auth.testing import FakeWeCom, mocked, reset
+from wecom_auth._source import process
+from wecom_auth.testing import FakeWeCom, reset
 
 from .conftest import text
 
@@ -63,7 +64,7 @@ def test_refreshes_are_waited_for_while_the_platform_still_answers(
         late = requests.get("https://qyapi.weixin.qq.com/cgi-bin/late", timeout=20)
         seen.append((HTTPAdapter.send is genuine, late.json()["errcode"]))
 
-    monkeypatch.setattr(mocked, "reset", resetting)
+    monkeypatch.setattr(process, "reset", resetting)
     with fake.mocked():
         assert seen == [(False, 41001)]
     assert seen == [(False, 41001)] * 2

@@ -57,9 +57,9 @@ class Platform:
 
     def next_end(self) -> float:
         """Seconds until a live token ends by itself."""
-        desk = self.fake._desk
+        tokens = self.fake._state.tokens
         live = [value for app in self.apps if (value := self.fake.token(*app))]
-        return min((desk._issued[value].ends - desk.now() for value in live), default=float("inf"))
+        return min((tokens.ends(value) - tokens.now() for value in live), default=float("inf"))
 
     def _deliver(self, request: Request) -> dict[str, object]:
         with self._lock:

@@ -1,7 +1,7 @@
 """`wecom-auth fake --port N`: the fake platform as a program, for tests in any language.
 
 Point the client under test at the URL that it prints; steer the platform through the control
-endpoints of `wecom_auth.testing.control`:
+endpoints of `wecom_auth.testing._control`:
 
 ```
 $ wecom-auth fake --port 8080
@@ -18,9 +18,8 @@ import time
 from threading import Event
 from types import FrameType
 
-from ..testing.control import Controls
-from ..testing.fake import FakeWeCom
-from ..testing.server import Server
+from ..testing._control import Controls
+from ..testing._fake import FakeWeCom, Server
 from .console import say
 from .exits import FAILED
 

@@ -13,8 +13,9 @@ fake.assert_delivered("text", times=2)
 ```
 
 One state, three fronts: `FakeWeCom.serve` (HTTP, nothing but the standard library),
-`FakeWeCom.mocked` (in process through `responses`, extra `[testing]`), and `wecom-auth fake`
-for tests in other languages. The pytest fixtures are in `wecom_auth.testing.plugin`.
+`FakeWeCom.mocked` (in this process, for requests, httpx, aiohttp and urllib, extra `[testing]`),
+and `wecom-auth fake` for tests in other languages. `clock()` moves time. The pytest
+fixtures are in `wecom_auth.testing.plugin`.
 
 Nothing is imported until it is asked for.
 """
@@ -27,13 +28,13 @@ from .._lazy import exports
 
 if TYPE_CHECKING:
     from .._source.process import reset
-    from .conformance import StoreConformance
-    from .fake import FakeWeCom
-    from .faults import Fault
-    from .holds import Hold
-    from .journal import Call, Upload
-    from .server import Server
-    from .wire import Reply, Request
+    from ._clock import clock
+    from ._conformance import StoreConformance
+    from ._fake import FakeWeCom, Server
+    from ._platform.faults import Fault
+    from ._platform.holds import Hold
+    from ._platform.journal import Call, Upload
+    from ._platform.wire import Reply, Request
 
 __all__ = [
     "Call",
@@ -45,19 +46,20 @@ __all__ = [
     "Server",
     "StoreConformance",
     "Upload",
+    "clock",
     "reset",
 ]
 
 __getattr__ = exports(
     __name__,
     {
-        ".conformance": ("StoreConformance",),
-        ".fake": ("FakeWeCom",),
-        ".faults": ("Fault",),
-        ".holds": ("Hold",),
-        ".journal": ("Call", "Upload"),
-        ".server": ("Server",),
-        ".wire": ("Reply", "Request"),
+        "._clock": ("clock",),
+        "._conformance": ("StoreConformance",),
+        "._fake": ("FakeWeCom", "Server"),
+        "._platform.faults": ("Fault",),
+        "._platform.holds": ("Hold",),
+        "._platform.journal": ("Call", "Upload"),
+        "._platform.wire": ("Reply", "Request"),
         ".._source.process": ("reset",),
     },
 )

@@ -2,12 +2,14 @@
 
 | name | is |
 |---|---|
-| `fake_wecom` | a `FakeWeCom` in this process: it answers what `requests` sends to the real host |
+| `fake_wecom` | a `FakeWeCom` in this process: it answers HTTP clients in the real host's place |
 | `wecom_server` | a running `Server`: its `url` (also `str(wecom_server)`) and its `fake` |
 | `@pytest.mark.wecom_guard` | the test fails if its code tries to reach the real host |
 | `--wecom-guard`, ini `wecom_guard = true` | the same for every test |
 
-Each fixture is usable alone. No token and no remembered failure survives from test to test.
+Each fixture is usable alone. No token and no remembered failure survives from test to test, and
+none reaches the store of the environment: `WECOM_STORE` and the credential in `WECOM_…` are set
+aside while a fixture is in use. A test that wants one sets it after asking for the fixture.
 Everything is imported when it is first used: to a project that does not use the plugin it costs
 next to nothing, and `responses` is needed by `fake_wecom` only.
 """
@@ -20,8 +22,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .fake import FakeWeCom
-    from .server import Server
+    from ._fake import FakeWeCom, Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,8 +58,22 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 
 
 @pytest.fixture
-def fake_wecom() -> Iterator[FakeWeCom]:
-    """A fake platform that answers `requests` in this process.
+def _wecom_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment without a credential and a store, put back by pytest's own fixture.
+
+    So what a test sets by `monkeypatch` is undone before, and nothing is lost.
+    """
+    from ._apart import ALL_NAMES, empty_store
+
+    with empty_store():
+        for name in ALL_NAMES:
+            monkeypatch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture
+def fake_wecom(_wecom_apart: None) -> Iterator[FakeWeCom]:
+    """A fake platform that answers HTTP clients in this process.
 
     Example:
         >>> def test_heals(fake_wecom):
@@ -67,14 +82,14 @@ def fake_wecom() -> Iterator[FakeWeCom]:
         ...     notify("again")
         ...     fake_wecom.assert_delivered("text", times=2)
     """
-    from .fake import FakeWeCom
+    from ._fake import FakeWeCom
 
     with FakeWeCom().mocked() as fake:
         yield fake
 
 
 @pytest.fixture
-def wecom_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def wecom_server(_wecom_apart: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A fake platform on a loopback port, reached without a proxy: `.url` and `.fake`.
 
     Example:
@@ -84,7 +99,7 @@ def wecom_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         ...     wecom_server.fake.assert_uploaded("report.pdf", times=1)
     """
     from .._source.process import reset
-    from .fake import FakeWeCom
+    from ._fake import FakeWeCom
 
     reset()
     for name in ("no_proxy", "NO_PROXY"):
@@ -100,7 +115,7 @@ def wecom_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def _guarded(item: pytest.Item) -> Generator[None]:
     if not _wants_guard(item):
         return (yield)
-    from .guard import REAL_HOST, guard
+    from ._guard import REAL_HOST, guard
 
     with guard() as attempts:
         outcome = yield

@@ -16,8 +16,7 @@ import tenacity
 from ..._credential.app import AppCredential
 from ..._http.redaction import redact
 from ..._log import log
-from ...testing.fake import FakeWeCom
-from ...testing.holds import Hold
+from ...testing import FakeWeCom, Hold
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from ..._source import process
 from ..._source.budget import BURST
 from ..._source.source import TokenSource
 from ...stores.memory import MemoryStore
-from ...testing.holds import Hold
-from ...testing.wire import Request
+from ...testing import Hold, Request
 from . import program
 from .stage import Clock, Stage, threads
 

@@ -1,15 +1,16 @@
-"""What the platform was asked and what it accepted, to assert on."""
+"""The calls that arrived and what was accepted of them, to assert on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .facts import REJECTIONS
 from .wire import Request, visible_headers, without_secrets
 
 
@@ -24,7 +25,8 @@ class Call:
         errcode: what was answered; None for a file, a page or no answer at all.
         status: the HTTP status; 0 if the connection was dropped.
         headers: the request's headers.
-        corpid: whose token it carried, None without a known one.
+        corpid: the owner of the token that it carried (a suite's id for a suite's token), None
+            without a known one.
         url_path: the path as it came, prefix included.
         body: the request's body.
     """
@@ -86,22 +88,23 @@ class Journal:
         self.calls: deque[Call] = deque(maxlen=size)
         self.messages: deque[Message] = deque(maxlen=size)
         self.uploads: deque[Upload] = deque(maxlen=size)
-        self.clear()
+        self.counts: Counter[str] = Counter()
+        self.rejections = 0
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Forget all."""
         self.calls.clear()
         self.messages.clear()
         self.uploads.clear()
-        self.gettoken_calls = 0
+        self.counts.clear()
         self.rejections = 0
 
     def add(
         self, request: Request, *, errcode: int | None, status: int, corpid: str | None
     ) -> None:
-        """Notes a request and its answer."""
-        self.gettoken_calls += request.path == "gettoken"
-        self.rejections += errcode in (40014, 41001, 42001)
+        """Note a request and its answer."""
+        self.counts[request.path] += 1
+        self.rejections += errcode in REJECTIONS
         self.calls.append(
             Call(
                 path=request.path,
@@ -140,7 +143,7 @@ class Journal:
 
 
 def assert_count(what: str, found: int, times: int | None, entries: list[str], story: str) -> None:
-    """Raises the AssertionError that shows what there was instead.
+    """Raise an AssertionError that shows what there was instead.
 
     Args:
         what: what was expected, in words.

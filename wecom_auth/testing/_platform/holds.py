@@ -33,13 +33,13 @@ class Hold:
 
     @property
     def waiting(self) -> int:
-        """How many requests are held now."""
+        """The number of requests that are held now."""
         with self._changed:
             return self._waiting
 
     @property
     def released(self) -> bool:
-        """Whether it is over."""
+        """True when it is over."""
         return self._released
 
     def wait_for(self, n: int, timeout: float = 10) -> None:

@@ -1,4 +1,4 @@
-"""The fake platform steered over HTTP, for tests in other languages.
+"""The fake platform, steered over HTTP: for tests in other languages.
 
 Every endpoint takes POST with a JSON object (or an empty body) and answers JSON, `{"ok": true}`
 at least; `GET /_fake/journal` may be a GET.
@@ -6,14 +6,22 @@ at least; `GET /_fake/journal` may be a GET.
 | endpoint | body | does |
 |---|---|---|
 | `/_fake/app` | `corpid`, `corpsecret` | declares an app |
-| `/_fake/expire` | `corpid`, `corpsecret` (both optional) | ends live tokens: 42001 |
+| `/_fake/expire` | `corpid`, `corpsecret`, `kind` (all optional) | ends live tokens: 42001 |
 | `/_fake/revoke` | the same | ends live tokens: 40014 |
-| `/_fake/mode` | `mode`: `repeat` or `rotate` | what gettoken does with the last token |
+| `/_fake/mode` | `mode`: `repeat`, `rotate` or `countdown` | as `FakeWeCom(mode=…)` |
 | `/_fake/advance` | `seconds` | moves the clock |
 | `/_fake/fail` | `fault`, optional `times`, `path`, `seconds`, `when` | as `FakeWeCom.fail` |
 | `/_fake/heal` | | ends every fault |
 | `/_fake/journal` | | `gettoken_calls`, `rejections`, `messages`, `uploads`, `calls` |
 | `/_fake/route` | `path`, `answer`: an object, optional `check_token` | as `FakeWeCom.route` |
+| `/_fake/suite` | `suite_id`, `suite_secret` | declares a suite |
+| `/_fake/push_ticket` | `suite_id`, optional `url` | pushes one; answers `ticket` |
+| `/_fake/auth_code` | `suite_id`, `corpid` | answers `auth_code` |
+| `/_fake/authorise` | `suite_id`, `corpid` | answers `permanent_code` |
+| `/_fake/reset_permanent_code` | `suite_id`, `corpid` | answers the new `permanent_code` |
+| `/_fake/cancel` | `suite_id`, `corpid`, optional `errcode` | ends an authorisation |
+| `/_fake/provider` | `corpid`, `provider_secret` | declares a provider |
+| `/_fake/share` | `corpid`, `agentid` | shares an app with a downstream corp |
 | `/_fake/reset` | | as new: no apps, live tokens, faults, routes, journal |
 
 A mistake is HTTP 400 with `{"ok": false, "error": "…"}`.
@@ -23,12 +31,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .wire import JSON_TYPE, Reply, Request
+import requests
 
-if TYPE_CHECKING:
-    from .fake import FakeWeCom
+from ._fake import FakeWeCom
+from ._platform.wire import JSON_TYPE, Reply, Request
 
 PREFIX = "/_fake/"
 
@@ -47,18 +55,28 @@ class Controls:
             "fail": self._fail,
             "heal": fake.heal,
             "route": fake.route,
+            "suite": fake.suite,
+            "push_ticket": lambda **of: {"ticket": fake.push_ticket(**of)},
+            "auth_code": lambda **of: {"auth_code": fake.auth_code(**of)},
+            "authorise": lambda **of: {"permanent_code": fake.authorise(**of)},
+            "reset_permanent_code": lambda **of: {
+                "permanent_code": fake.reset_permanent_code(**of)
+            },
+            "cancel": fake.cancel,
+            "provider": fake.provider,
+            "share": fake.share,
             "journal": self._journal,
             "reset": fake.start_over,
         }
 
     def __call__(self, request: Request) -> Reply:
-        """Answers one request."""
+        """Answer one request."""
         if not request.url_path.startswith(PREFIX):
             return self._fake.handle(request)
         name = request.url_path.removeprefix(PREFIX)
         try:
             done = self._action(request.method, name)(**_arguments(request))
-        except (TypeError, ValueError) as mistake:
+        except (TypeError, ValueError, requests.RequestException) as mistake:
             return _json(400, {"ok": False, "error": str(mistake)})
         return _json(200, {"ok": True, **(done or {})})
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from .books import Books
 from .journal import Upload
 from .multipart import Part, parse
 from .replies import error, ok
+from .state import Handler, State
 from .wire import Reply, Request
 
 TYPES = {"image", "voice", "video", "file"}
@@ -19,8 +19,8 @@ SMALLEST = 5
 """Bytes; the documentation refuses smaller files, so an upload that arrives empty is an error."""
 
 
-def upload(books: Books, request: Request, serial: int) -> Reply:
-    """Takes in the part `media` of a form."""
+def upload(state: State, request: Request, serial: int) -> Reply:
+    """Take in the part `media` of a form."""
     kind = request.params.get("type", "")
     if request.path == "webhook/upload_media" and not request.params.get("key"):
         return error(93000, serial)
@@ -29,9 +29,9 @@ def upload(books: Books, request: Request, serial: int) -> Reply:
     code = _refuse(kind, file)
     if code or file is None:
         return error(code, serial)
-    kept = keep(books, kind, file, serial)
-    with books.lock:
-        books.journal.uploads.append(kept)
+    kept = keep(state, kind, file, serial)
+    with state.changed:
+        state.journal.uploads.append(kept)
     created = str(1_700_000_000 + serial)
     return ok(serial, type=kind, media_id=kept.media_id, created_at=created)
 
@@ -44,20 +44,20 @@ def _refuse(kind: str, file: Part | None) -> int:
     return 40006 if len(file.content) < SMALLEST else 0
 
 
-def keep(books: Books, kind: str, file: Part, serial: int) -> Upload:
-    """Puts a file where `media/get` finds it."""
+def keep(state: State, kind: str, file: Part, serial: int) -> Upload:
+    """Put a file where `media/get` finds it."""
     media_id = f"fake-media-{serial}"
     name = file.filename or media_id
     kept = Upload(name, kind, media_id, file.content_type, file.content)
-    with books.lock:
-        books.media[media_id] = kept
+    with state.changed:
+        state.media[media_id] = kept
     return kept
 
 
-def get(books: Books, request: Request, serial: int) -> Reply:
-    """Hands a file out, whole or in a range."""
-    with books.lock:
-        kept = books.media.get(request.params.get("media_id", ""))
+def get(state: State, request: Request, serial: int) -> Reply:
+    """Give a file out, whole or in a range."""
+    with state.changed:
+        kept = state.media.get(request.params.get("media_id", ""))
     if kept is None:
         return error(40007, serial)
     headers = {
@@ -83,3 +83,10 @@ def _ranged(content: bytes, headers: dict[str, str], wanted: str) -> Reply:
         return Reply(416, {"Content-Range": f"bytes */{size}"})
     headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     return Reply(206, headers, content[first : last + 1])
+
+
+HANDLERS: dict[str, Handler] = {
+    "media/upload": upload,
+    "webhook/upload_media": upload,
+    "media/get": get,
+}

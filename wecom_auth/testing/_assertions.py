@@ -1,57 +1,63 @@
-"""What arrived at the platform, to read and to assert on."""
+"""The part of `FakeWeCom` that tests read and assert on: calls, messages, files."""
 
 from __future__ import annotations
 
-from threading import Condition
 from typing import Any
 
-from .journal import (
-    Call,
-    Journal,
-    Upload,
-    as_line,
-    assert_count,
-)
+from ._platform.journal import Call, Upload, as_line, assert_count
+from ._platform.state import State
+from ._platform.wire import api_path
 
 
-class Witness:
-    """The part of `FakeWeCom` that tells what it was asked and what it accepted."""
+class Assertions:
+    """Reads the journal."""
 
-    _changed: Condition
-    _journal: Journal
+    _state: State
 
     @property
     def gettoken_calls(self) -> int:
-        """How many gettoken requests were answered, refused or dropped."""
-        return self._journal.gettoken_calls
+        """The number of gettoken requests, those refused or dropped included."""
+        return self.count("gettoken")
+
+    def count(self, path: str) -> int:
+        """Return the number of requests for this path, those refused or dropped included.
+
+        Args:
+            path: written as for `route`, for example `service/get_suite_token`.
+        """
+        with self._state.changed:
+            return self._state.journal.counts[api_path(path)]
 
     @property
     def rejections(self) -> int:
-        """How many calls were refused for their token (40014, 42001, 41001)."""
-        return self._journal.rejections
+        """The number of calls that were refused for their token.
+
+        40014, 42001, 41001; of suites and providers 40082, 42009, 41022.
+        """
+        return self._state.journal.rejections
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The messages that were delivered, as they were sent."""
-        with self._changed:
-            return [message.body for message in self._journal.messages]
+        with self._state.changed:
+            return [message.body for message in self._state.journal.messages]
 
     @property
     def uploads(self) -> list[Upload]:
         """The files that were accepted."""
-        with self._changed:
-            return list(self._journal.uploads)
+        with self._state.changed:
+            return list(self._state.journal.uploads)
 
     @property
     def journal(self) -> list[Call]:
         """Every request in the order of its answer."""
-        with self._changed:
-            return list(self._journal.calls)
+        with self._state.changed:
+            return list(self._state.journal.calls)
 
     def reset_journal(self) -> None:
-        """Forgets what arrived; tokens, faults and routes stay."""
-        with self._changed:
-            self._journal.clear()
+        """Forget what arrived; tokens, faults and routes stay."""
+        with self._state.changed:
+            self._state.journal.clear()
 
     def assert_delivered(
         self,
@@ -61,7 +67,7 @@ class Witness:
         path: str | None = None,
         **fields: Any,
     ) -> None:
-        """Fails unless such a message was delivered.
+        """Fail unless such a message was delivered.
 
         Args:
             msgtype: `text`, `markdown`, …; None for any.
@@ -74,8 +80,8 @@ class Witness:
         """
         __tracebackhide__ = True
         wanted = {**({} if msgtype is None else {"msgtype": msgtype}), **fields}
-        with self._changed:
-            journal = self._journal
+        with self._state.changed:
+            journal = self._state.journal
             found = len(journal.delivered(path, wanted))
             entries = [f"{m.path} {as_line(m.body)}" for m in journal.messages]
             story = journal.story()
@@ -85,7 +91,7 @@ class Witness:
     def assert_uploaded(
         self, name: str | None = None, *, times: int | None = None, sha256: str | None = None
     ) -> None:
-        """Fails unless such a file was accepted.
+        """Fail unless such a file was accepted.
 
         Args:
             name: its file name; None for any.
@@ -96,8 +102,8 @@ class Witness:
             AssertionError: with what was accepted instead, and the last calls.
         """
         __tracebackhide__ = True
-        with self._changed:
-            journal = self._journal
+        with self._state.changed:
+            journal = self._state.journal
             found = len(journal.uploaded(name, sha256))
             entries = [f"{u.name!r} {u.size} bytes, sha256 {u.sha256}" for u in journal.uploads]
             story = journal.story()

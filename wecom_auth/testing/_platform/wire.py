@@ -1,4 +1,4 @@
-"""What goes into the fake platform and what comes out, whatever carries it."""
+"""A request to the fake platform and its reply, by HTTP or in this process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ def api_path(path: str) -> str:
 
 
 class DroppedError(Exception):
-    """The platform broke the connection without an answer."""
+    """The platform broke the connection without an answer.
+
+    Args:
+        reset: by a reset (RST), not by an orderly end.
+    """
+
+    def __init__(self, reset: bool = False) -> None:
+        super().__init__(reset)
+        self.reset = reset
 
 
 class TimedOutError(Exception):
@@ -94,7 +102,7 @@ class Reply:
         status: the HTTP status.
         headers: the headers.
         body: the whole body.
-        errcode: what the journal says was answered; None for a file or a page.
+        errcode: the errcode for the journal; None for a file or a page.
     """
 
     status: int = 200
@@ -104,7 +112,7 @@ class Reply:
 
 
 Answer = Mapping[str, Any] | Reply | tuple[int, Mapping[str, str], bytes | str]
-"""What a route may answer: a JSON object, or status, headers and body."""
+"""An answer of a route: a JSON object, or status, headers and body."""
 
 
 def as_reply(answer: Answer, serial: int = 0) -> Reply:
@@ -144,8 +152,12 @@ def json_reply(data: Mapping[str, Any], serial: int = 0) -> Reply:
     if isinstance(code, int):
         headers["Error-Code"] = str(code)
         headers["Error-Msg"] = str(data.get("errmsg", "")).encode("ascii", "replace").decode()
-    body = json.dumps(turned, ensure_ascii=False).encode()
-    return Reply(200, headers, body, code if isinstance(code, int) else None)
+    return Reply(200, headers, json_body(turned), code if isinstance(code, int) else None)
+
+
+def json_body(data: Mapping[str, Any]) -> bytes:
+    """Return data as the bytes of a JSON body."""
+    return json.dumps(data, ensure_ascii=False).encode()
 
 
 def without_secrets(query: str) -> str:

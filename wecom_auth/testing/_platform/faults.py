@@ -1,4 +1,4 @@
-"""Trouble on demand: what can be wrong with the platform, by name."""
+"""Trouble on demand: the faults of a platform, by name."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PAGES = {
     ),
     "garbage": Reply(200, {"Content-Type": "text/html"}, b"<!doctype html>{]\x00\xff not JSON"),
 }
-WAITS = {"slow", "hang", "drop"}
+WAITS = {"slow", "hang", "drop", "reset"}
 NO_HEADERS = "no-error-code-header"
 NAMES = sorted([*ERRCODES, *PAGES, *WAITS, NO_HEADERS])
 DATA_CALLS_ONLY = {"reject", "ip-not-trusted"}
-"""What the platform says of a call with a token, never of gettoken itself unless it is named."""
+"""Said of calls with a token, never of gettoken itself unless it is named."""
 
 
 class Fault:
@@ -120,14 +120,14 @@ class Fault:
         return self.kind in DATA_CALLS_ONLY
 
     def _wait(self, request: Request) -> None:
-        seconds = {"drop": 0.0, "slow": self._seconds}.get(str(self.kind))
+        seconds = {"drop": 0.0, "reset": 0.0, "slow": self._seconds}.get(str(self.kind))
         patience = request.patience
         if patience is not None and (seconds is None or seconds > patience):
             raise TimedOutError
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or request.left(), seconds)
         if self.kind != "slow":
-            raise DroppedError
+            raise DroppedError(reset=self.kind == "reset")
 
 
 class Faults:
