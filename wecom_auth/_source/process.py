@@ -133,6 +133,14 @@ def reset(timeout: float = TIME_LIMIT + flights.GRACE) -> None:
         forget()
 
 
+def _alive() -> list[State]:
+    return [state for ref in _states.valuerefs() if (state := ref()) is not None]
+
+
+def _memories() -> list[MemoryStore]:
+    return [memory.process_wide, *(state.memory for state in _alive())]
+
+
 def _finish_imports() -> None:
     """Wait for other threads that are importing: Python renews no lock of a module in a child."""
     names = {name for name in IMPORTED_LATE if name in sys.modules}
@@ -152,7 +160,7 @@ def _before_fork() -> None:
     A lock that is not free within a second (a user's cache may hang) is not waited for.
     """
     _finish_imports()  # first: the thread that imports may need one of the locks
-    locks = [_registry_lock, *memory.locks()]
+    locks = [_registry_lock, *{id(each.lock): each.lock for each in _memories()}.values()]
     _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=1)]
 
 
@@ -167,10 +175,13 @@ def _after_fork_in_child() -> None:
     _registry_lock = RLock()
     _shared_session = None
     _held.clear()
-    memory.renew_locks()
+    for each in _memories():
+        each.lock = RLock()
     flights.threads.clear()
-    for state in list(_states.values()):
+    for state in _alive():
         state.flight = None
+        if (store := state.shelf._store) is not None:
+            store.after_fork()  # type: ignore[attr-defined]
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
