@@ -124,26 +124,27 @@ class RedisStore:
 
     @contextmanager
     def lock(self, key: str, timeout: float) -> Iterator[bool]:
-        """Wait for the right to fetch for this key.
+        """Wait for the right to fetch for this key, or until somebody else has fetched.
 
-        A holder that dies leaves it until its lease ends.
+        A holder that dies leaves the lock until its lease ends. Who waits is let go, without the
+        lock, as soon as another text stands under the key: hundreds of processes that wait would
+        otherwise take the lock one after the other, each to find that there is nothing to do.
 
         Args:
             key: for what.
             timeout: seconds to wait at most.
 
         Returns:
-            A context manager that yields True when the lock is held, False when the time was up.
+            A context manager that yields True when the lock is held, False when the time was up
+            or there is a new text.
 
         Raises:
             StoreError: the server is away, or refuses.
         """
-        lease_ends = wait_for(
-            partial(self._attempt, f"{key}:lock"), timeout, first=0.05, longest=0.5
-        )
+        lease_ends = wait_for(self._attempts(key), timeout, first=0.05, longest=1.0)
         release = partial(self._release, f"{key}:lock", lease_ends, os.getpid())
         try:
-            yield lease_ends is not None
+            yield bool(lease_ends)
         except BaseException:
             with suppress(StoreError):  # not in the way of what the body raised
                 release()
@@ -183,19 +184,40 @@ class RedisStore:
         ]
         return bool(self.client.eval(_COMPARE_AND_SET, 1, self.prefix + key, *arguments))
 
-    def _attempt(self, name: str) -> float | None:
-        """Try to take this lock: until when it is held for certain, by this process's clock."""
-        ends = time.monotonic() + LEASE - 1
-        try:
-            taken = asking(lambda: self._create(name, "held", int(LEASE * 1000)), self._let_go)
-        except Refused:
-            return None  # the next attempt comes soon
-        return ends if taken else None
+    def _attempts(self, key: str) -> Callable[[], float | None]:
+        """Each call tries once to take the lock.
+
+        It returns until when the lock is held for certain, by the clock of this process; 0 where
+        it is no longer needed; None where another holds it.
+        """
+        name = f"{key}:lock"
+        before: list[Any] = []
+
+        def take() -> float | None:
+            ends = time.monotonic() + LEASE - 1
+            if self._create(name, "held", int(LEASE * 1000)):
+                return ends
+            before[:] = before or self._read([key])
+            return None
+
+        def look() -> float | None:
+            lock, text = self._read([name, key])
+            if text not in (None, *before):
+                return 0.0
+            return take() if lock is None else None
+
+        def attempt() -> float | None:
+            try:
+                return asking(look if before else take, self._let_go)
+            except Refused:
+                return None  # the next attempt comes soon
+
+        return attempt
 
     def _release(self, name: str, lease_ends: float | None, owner: int) -> None:
         if owner != os.getpid():
             return  # a child forked inside the `with`: the lock is its parent's
-        if lease_ends is not None and time.monotonic() < lease_ends:
+        if lease_ends and time.monotonic() < lease_ends:
             self._ask(lambda: self.client.delete(self.prefix + name))
 
     def _ask(self, call: Callable[[], _T]) -> _T:
@@ -209,7 +231,7 @@ class RedisStore:
                 return None
 
         refusals: list[Refused] = []
-        answer = wait_for(attempt, REFUSAL_LIMIT, first=0.02, longest=0.2)
+        answer = wait_for(attempt, REFUSAL_LIMIT, first=0.05, longest=0.5)
         if answer is None:
             raise refusals[-1]
         return answer[0]
