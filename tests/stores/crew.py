@@ -26,6 +26,7 @@ from wecom_auth.stores import (
     breaker,
     memory,
     open_store,
+    redisclient,
 )
 
 
@@ -36,6 +37,9 @@ def sabotage(what: str) -> None:
             store.lock = lambda self, key, timeout: nullcontext(True)  # type: ignore
     elif what == "no breaker":
         registry.guard = lambda store: store  # type: ignore
+    elif what == "no patience":
+        redisclient._is_refusal = lambda error: False
+        RedisStore._let_go = lambda self: None  # type: ignore
     elif what == "no failure memory":
         state.State.remember = lambda self, failure: None  # type: ignore
     elif what:
