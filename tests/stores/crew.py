@@ -28,6 +28,7 @@ from wecom_auth.stores import (
     open_store,
     redisclient,
 )
+from wecom_auth.stores import redis as redis_store
 
 
 def sabotage(what: str) -> None:
@@ -130,6 +131,7 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     sabotage(job["sabotage"])
     breaker.FIRST_PAUSE = job["breaker_pause"]
+    redis_store.REFUSAL_LIMIT = job["patience"]
     gate_out, gate_in = os.pipe()
     pipes, pids = [], []
     for number in range(job["processes"]):

@@ -119,6 +119,7 @@ def test_the_holder_of_the_lock_does_not_go_on(
         holder = fleet.crew(store, 1, calls=1).go()
         hold.wait_for(1)
         holder.signal(how)
+        wait_until(lambda: holder.state() in "TZ")
     report = fleet.crew(store, 4, 2, calls=2, timeout=3).go().report()
     assert report.errors == []
     assert report.ok == 16

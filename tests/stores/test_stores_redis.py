@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import MovedError, ResponseError
 from redis_server import RedisServer
 
-from wecom_auth.stores import LEASE, Breaker, RedisStore, StoreError, redisclient
+from wecom_auth.stores import LEASE, Breaker, RedisStore, StoreError, redisclient, waiting
 from wecom_auth.stores import redis as module
 
 # Harmless here: the children only end. Under xdist the parent has threads.
@@ -134,6 +134,26 @@ def test_past_a_holder_that_died_who_waits_goes_on_without_the_lock(
         assert held is False
     assert 0.3 <= time.monotonic() - began < 1.5
     assert raw.get("wecom_auth:key:lock") == b"dead"
+
+
+@pytest.mark.parametrize("new", ["token", None], ids=["fetched", "dropped"])
+def test_who_waits_is_let_go_when_there_is_a_new_text(
+    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch, new: str | None
+) -> None:
+    """A text that was only dropped is none: then whoever waits still needs its turn."""
+    store.compare_and_set("key", None, "old", 60)
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        store.compare_and_set("key", "old", new, 60)
+
+    raw.set("wecom_auth:key:lock", "of another", px=15_000)
+    monkeypatch.setattr(waiting.time, "sleep", nap)
+    with store.lock("key", 2) as held:
+        assert held is False
+    assert (len(naps) == 1) is (new is not None)
+    assert raw.get("wecom_auth:key:lock") == b"of another"
 
 
 def test_a_lease_that_ends_frees_the_lock(
