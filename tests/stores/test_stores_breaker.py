@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from wecom_auth.stores import (
     Breaker,
@@ -418,7 +419,8 @@ def test_control_where_it_does_not_any_exception_is_its_own(
 
 
 def test_the_stores_that_we_ship_name_their_failures() -> None:
-    assert FileStore.failures == RedisStore.failures == (StoreError,)
+    assert FileStore.failures == RedisStore("redis://cache").failures == (StoreError,)
+    assert RedisStore(Redis()).failures == (Exception,), "a client of theirs may raise any"
 
 
 def test_a_handler_that_makes_calls_is_not_taken_for_what_it_calls(

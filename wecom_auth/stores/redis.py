@@ -72,8 +72,6 @@ class RedisStore:
         >>> attach(requests.Session(), app, store=RedisStore("rediss://:pw@cache.internal:6379/0"))
     """
 
-    failures = (StoreError,)
-
     def __init__(
         self, url_or_client: "str | Redis | RedisCluster", *, prefix: str = "wecom_auth:"
     ) -> None:
@@ -156,6 +154,11 @@ class RedisStore:
         """In a forked child: replace the client, whose connections and locks are the parent's."""
         if self._url is not None:
             self.client = connect(self._url)
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """The exceptions by which it says that it is away; of a user's own client, any."""
+        return (Exception,) if self._url is None else (StoreError,)
 
     @property
     def named(self) -> bool:
