@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import Any
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import pytest
 import requests
@@ -33,8 +33,6 @@ from wecom_auth import (
 from wecom_auth._source import flight as flights
 from wecom_auth._source import process as registry
 from wecom_auth.errors import TokenConnectionError, TokenTimeout
-from wecom_auth.stores import memory
-from wecom_auth.stores.alive import Alive
 from wecom_auth.testing import FakeWeCom, Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -137,7 +135,7 @@ def test_a_fork_while_a_lock_is_held():
 def test_control_a_lock_that_is_not_renewed_is_held_for_ever(monkeypatch: pytest.MonkeyPatch):
     clock, fake = Clock(), FakeWeCom()
     store = clock.store()
-    monkeypatch.setattr(memory, "_stores", Alive())
+    monkeypatch.setattr(registry, "_memories", list)
     source = program(fake, clock, store=store)
     source.get()
     assert fork_under_lock(store, source) == "gone"
@@ -350,8 +348,9 @@ def test_a_child_never_gets_a_cache_that_is_half_changed(waits, monkeypatch):
     """Control: without the wait before the fork, it does."""
     cache = _SlowCache()
     store = MemoryStore(cache)
+    kept = TokenSource(AppCredential(CORP, SECRET), store=store)
     if not waits:
-        monkeypatch.setattr(memory, "locks", list)
+        monkeypatch.setattr(registry, "_memories", list)
     writer = Thread(target=store.save, args=("key", "a token"))
     writer.start()
     assert cache.inside.wait(10)
@@ -362,15 +361,18 @@ def test_a_child_never_gets_a_cache_that_is_half_changed(waits, monkeypatch):
     writer.join(10)
     assert halves == ("2" if waits else "1")
     assert store.lock.acquire(blocking=False)
+    assert kept
 
 
 @forks
 def test_a_cache_that_hangs_holds_up_no_fork_for_long():
     cache = _SlowCache()
-    writer = Thread(target=MemoryStore(cache).save, args=("key", "a token"))
+    store = MemoryStore(cache)
+    source = TokenSource(AppCredential(CORP, SECRET), store=store)
+    writer = Thread(target=store.save, args=("key", "a token"))
     writer.start()
     assert cache.inside.wait(10)
-    assert in_a_child(lambda: "went on") == "went on"
+    assert in_a_child(lambda: "went on") == "went on", source
     cache.go_on.set()
     writer.join(10)
 
@@ -426,37 +428,6 @@ print("netrc" in sys.modules, "tenacity" in sys.modules)
 TokenSource(ExternalToken(Forks())).get()
 """
     assert run(code).stdout == "True False\nTrue\n"
-
-
-def _found_while_stores_are_made(found: Callable[[], Any]) -> list[Any]:
-    """What is found while one more store is made at every step of Python code."""
-    made, before = [], sys.gettrace()
-
-    def another(*_: object) -> Any:
-        sys.settrace(None)  # the store's own code is not to be watched
-        made.append(MemoryStore())
-        sys.settrace(another)
-        return another
-
-    sys.settrace(another)
-    try:
-        return list(found())
-    finally:
-        sys.settrace(before)
-
-
-def test_stores_are_listed_while_others_are_made():
-    store = MemoryStore()
-    assert store.lock in _found_while_stores_are_made(memory.locks)
-
-
-def test_control_a_set_cannot_be_listed_meanwhile(monkeypatch: pytest.MonkeyPatch):
-    stores: WeakSet[MemoryStore] = WeakSet()
-    monkeypatch.setattr(memory, "_stores", stores)
-    kept = [MemoryStore() for _ in range(3)]
-    with pytest.raises(RuntimeError, match="changed size"):
-        _found_while_stores_are_made(lambda: list(stores))
-    assert kept
 
 
 def test_what_code_makes_for_each_call_is_not_kept_for_ever():

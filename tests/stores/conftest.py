@@ -1,8 +1,9 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis_server import RedisServer
+from redis_server import RedisServer, free_port
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +25,28 @@ def shared_redis(_running_redis: RedisServer) -> RedisServer:
 def redis_server() -> Iterator[RedisServer]:
     """One of the test's own, to be killed, paused, restarted."""
     server = RedisServer()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def sentinel(redis_server: RedisServer, tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Sentinel that watches a server under the name "wecom"."""
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor wecom 127.0.0.1 {redis_server.port} 1\n")
+    server = RedisServer("--sentinel", config=str(config))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis Cluster, of one node that has all slots."""
+    bus = str(free_port())
+    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", bus, "--dir", str(tmp_path))
+    with Redis.from_url(server.url) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        while client.cluster("INFO")["cluster_state"] != "ok":
+            pass
     yield server
     server.kill()

@@ -26,7 +26,9 @@ from wecom_auth.stores import (
     breaker,
     memory,
     open_store,
+    redisclient,
 )
+from wecom_auth.stores import redis as redis_store
 
 
 def sabotage(what: str) -> None:
@@ -36,6 +38,9 @@ def sabotage(what: str) -> None:
             store.lock = lambda self, key, timeout: nullcontext(True)  # type: ignore
     elif what == "no breaker":
         registry.guard = lambda store: store  # type: ignore
+    elif what == "no patience":
+        redisclient._is_refusal = lambda error: False
+        RedisStore._let_go = lambda self: None  # type: ignore
     elif what == "no failure memory":
         state.State.remember = lambda self, failure: None  # type: ignore
     elif what:
@@ -126,6 +131,7 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     sabotage(job["sabotage"])
     breaker.FIRST_PAUSE = job["breaker_pause"]
+    redis_store.REFUSAL_LIMIT = job["patience"]
     gate_out, gate_in = os.pipe()
     pipes, pids = [], []
     for number in range(job["processes"]):

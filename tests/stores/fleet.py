@@ -55,6 +55,13 @@ class Crew:
     def signal(self, number: int, member: int = 0) -> None:
         os.kill(self.pids[member], number)
 
+    def state(self, member: int = 0) -> str:
+        """As the kernel has it: T for stopped, Z for dead."""
+        stat = Path(f"/proc/{self.pids[member]}/stat")
+        if not stat.exists():
+            return "T" if sys.platform != "linux" else "Z"
+        return stat.read_text().rpartition(")")[2].split()[0]
+
     def report(self) -> Report:
         assert self._process.stdout is not None
         members = json.loads(self._process.stdout.readline())
@@ -98,6 +105,7 @@ class Fleet:
             "timeout": 10,
             "skew": [0],
             "breaker_pause": 5,
+            "patience": 2,
             "sabotage": "",
             "stop": str(self._place / f"{name}.stop"),
         }

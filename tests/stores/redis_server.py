@@ -27,9 +27,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, config: str | None = None) -> None:
         self.port = free_port()
-        self._command = [binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._command = [binary(), *([config] if config else []), "--port", str(self.port)]
+        self._command += ["--bind", "127.0.0.1"]
         self._command += ["--save", "", "--appendonly", "no", "--daemonize", "no", *options]
         self.start()
 

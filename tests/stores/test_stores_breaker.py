@@ -8,17 +8,19 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from wecom_auth.stores import (
     Breaker,
     FileStore,
+    RedisStore,
     StoreError,
     TokenStore,
     guard,
 )
-from wecom_auth.stores import breaker as module
 from wecom_auth.stores.breaker import LONGEST_PAUSE
 
 # Harmless here: the children only end. Under xdist the parent has threads.
@@ -104,9 +106,10 @@ def test_a_store_that_works_is_passed_through(breaker: Breaker, store: Flaky) ->
 
 def test_a_store_that_is_away_is_asked_once(breaker: Breaker, store: Flaky) -> None:
     store.fail(*ALL)
+    breaker.load("key")  # as every fetch begins
     for _ in range(10):
         assert use(breaker) == (None, False, True)
-    assert store.calls == ["lock"]
+    assert store.calls == ["load"]
     assert breaker.away
 
 
@@ -162,6 +165,7 @@ def test_each_transition_is_logged_once(
         use(breaker)
         clock.now += 7
     store.fail()
+    assert breaker._failed == "load", "the control: it was the lock that failed first"
     clock.now += LONGEST_PAUSE
     use(breaker)
     use(breaker)
@@ -192,11 +196,18 @@ def test_an_os_error_without_a_text_is_named(
     assert "ConnectionResetError" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "failing", [("compare_and_set", "lock"), ("compare_and_set",)], ids=["replica", "full disk"]
+)
 def test_a_store_that_can_be_read_only_is_read(
-    breaker: Breaker, store: Flaky, clock: Clock, caplog: pytest.LogCaptureFixture
+    breaker: Breaker,
+    store: Flaky,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    failing: tuple[str, ...],
 ) -> None:
     store.texts["key"] = "theirs"
-    store.fail("compare_and_set", "lock")
+    store.fail(*failing)
     use(breaker)
     clock.now += 5
     assert breaker.load("key") == "theirs"
@@ -281,18 +292,6 @@ def test_a_lock_is_released_though_the_store_failed_meanwhile(
     assert store.calls == ["lock", "load", "release"]
 
 
-def test_a_lock_that_waits_its_turn_is_no_trial(
-    breaker: Breaker, store: Flaky, clock: Clock
-) -> None:
-    store.fail("load")
-    breaker.load("key")
-    clock.now += 5
-    store.calls.clear()
-    with breaker.lock("key", 1) as held:
-        assert held is True
-    assert store.calls == ["load"], "found out by reading, not by waiting for a lock"
-
-
 def test_equality_repr_and_pickle(tmp_path: object) -> None:
     one, two = Breaker(FileStore(str(tmp_path))), Breaker(FileStore(str(tmp_path)))
     assert one == two
@@ -332,30 +331,39 @@ def exit_code_of_a_child(work: Callable[[], object]) -> int:
 
 
 @forks
-def test_a_fork_while_another_thread_holds_its_lock(breaker: Breaker, store: Flaky) -> None:
-    store.fail("load")
-    breaker.load("key")
-    with held_by_another_thread(breaker._mutex):
-        assert exit_code_of_a_child(lambda: breaker.load("key")) == 0
-
-
-@forks
-def test_a_fork_while_another_thread_holds_the_lock_of_all(store: Flaky) -> None:
-    with held_by_another_thread(module._guarded_lock):
-        assert exit_code_of_a_child(lambda: guard(store).load("key")) == 0
-
-
-@forks
-@pytest.mark.parametrize("whose", ["a breaker's own", "that of all"])
-def test_a_signal_handler_may_call_while_the_lock_is_held(
-    breaker: Breaker, store: Flaky, whose: str
+@pytest.mark.parametrize("hook", [True, False], ids=["after_fork", "control"])
+def test_a_fork_while_another_thread_holds_its_lock(
+    breaker: Breaker, store: Flaky, hook: bool
 ) -> None:
     store.fail("load")
     breaker.load("key")
 
+    def work() -> object:
+        if hook:
+            breaker.after_fork()
+        return breaker.load("key")
+
+    with held_by_another_thread(breaker._mutex):
+        assert (exit_code_of_a_child(work) == 0) is hook
+
+
+def test_after_a_fork_the_store_is_asked_to_renew_itself(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    breaker = Breaker(store)
+    with store.lock("key", 0):
+        assert store._locks._held
+        breaker.after_fork()
+        assert not store._locks._held
+
+
+@forks
+def test_a_signal_handler_may_call_while_the_lock_is_held(breaker: Breaker, store: Flaky) -> None:
+    store.fail("load")
+    breaker.load("key")
+
     def interrupted() -> None:
-        signal.signal(signal.SIGUSR1, lambda *_: print(breaker.load("key"), guard(store)))
-        with breaker._mutex if whose == "a breaker's own" else module._guarded_lock:
+        signal.signal(signal.SIGUSR1, lambda *_: print(breaker.load("key")))
+        with breaker._mutex:
             signal.raise_signal(signal.SIGUSR1)
 
     assert exit_code_of_a_child(interrupted) == 0
@@ -383,9 +391,11 @@ def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
 
 
 @pytest.mark.parametrize("operation", [*ALL, "release"])
-def test_what_a_signal_handler_raises_goes_through(
-    breaker: Breaker, store: Flaky, limit: Exception, operation: str
+def test_what_a_signal_handler_raises_goes_through_where_a_store_names_its_failures(
+    store: Flaky, clock: Clock, limit: Exception, operation: str
 ) -> None:
+    store.failures = (StoreError,)  # type: ignore[attr-defined]
+    breaker = Breaker(store, clock=clock)
     reached = store._reached
 
     def interrupted(reaching: str) -> None:
@@ -400,12 +410,17 @@ def test_what_a_signal_handler_raises_goes_through(
     assert not breaker.away
 
 
-def test_control_the_same_raised_by_the_store_does_not(
+def test_control_where_it_does_not_any_exception_is_its_own(
     breaker: Breaker, store: Flaky, limit: Exception
 ) -> None:
     store.fail(*ALL, error=limit)
     assert use(breaker) == (None, False, True)
     assert breaker.away
+
+
+def test_the_stores_that_we_ship_name_their_failures() -> None:
+    assert FileStore.failures == RedisStore("redis://cache").failures == (StoreError,)
+    assert RedisStore(Redis()).failures == (Exception,), "a client of theirs may raise any"
 
 
 def test_a_handler_that_makes_calls_is_not_taken_for_what_it_calls(
@@ -418,3 +433,16 @@ def test_a_handler_that_makes_calls_is_not_taken_for_what_it_calls(
     signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, before)
     assert said == [(None, False, True)]
+
+
+def test_many_texts_are_read_by_one_question_where_the_store_can(
+    breaker: Breaker, store: Flaky, clock: Clock
+) -> None:
+    store.texts = {"one": "1", "two": "2"}
+    assert breaker.load_many(["one", "none", "two"]) == ["1", None, "2"]
+    assert store.calls == ["load"] * 3
+    store.load_many = lambda keys: list(keys)  # type: ignore[attr-defined]
+    assert breaker.load_many(["one", "two"]) == ["one", "two"]
+    store.fail("load")
+    breaker.load("one")
+    assert breaker.load_many(["one", "two"]) == [None, None]

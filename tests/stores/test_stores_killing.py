@@ -1,4 +1,4 @@
-"""`kill -9` at 500 random instants of FileStore writes: see killing.py."""
+"""`kill -9` at random instants of FileStore writes: 50, and 500 with `-m storm`; see killing.py."""
 
 import json
 import os
@@ -21,12 +21,14 @@ def kill(place: Path, times: int, *how: str) -> dict[str, Any]:
     return found
 
 
-def test_writers_killed_at_random_leave_a_whole_token(tmp_path: Path) -> None:
-    found = kill(tmp_path / "tokens", 500)
-    assert found["whole"] == 500
+@pytest.mark.parametrize("times", [50, pytest.param(500, marks=pytest.mark.storm)])
+def test_writers_killed_at_random_leave_a_whole_token(tmp_path: Path, times: int) -> None:
+    found = kill(tmp_path / "tokens", times)
+    assert found["whole"] == times
     assert found["damaged"] == 0
-    assert found["inside"] > 250, "too few kills landed inside a write"
-    assert found["drafts"] > 0, "no kill landed between the temporary file and the replacement"
+    assert found["inside"] > times / 2, "too few kills landed inside a write"
+    if times == 500:
+        assert found["drafts"], "no kill landed between the temporary file and the replacement"
     assert found["slowest"] < 1, "a lock outlived its holder"
     assert found["files"] <= 4
 

@@ -12,6 +12,7 @@ from wecom_auth.stores import (
     RedisStore,
     TokenStore,
     open_store,
+    store_of_environment,
 )
 
 
@@ -70,11 +71,21 @@ def test_on_windows_a_drive_has_no_slash_before_it(monkeypatch: pytest.MonkeyPat
         ("file://cache/wecom", "three slashes"),
         ("memcached://cache", "redis://"),
         ("cache", "file:///directory"),
+        ('"file:"', "quotation marks"),
+        ("'redis://:s3cret@cache'", "quotation marks"),
+        ("~/tokens", f"file://{Path.home()}/tokens"),
+        ("file:~/tokens", f"~ means nothing in a URL.*file://{Path.home()}/tokens"),
+        ("file://~/tokens", f"~ means nothing in a URL.*file://{Path.home()}/tokens"),
+        ("file:///~/tokens", f"~ means nothing in a URL.*file://{Path.home()}/tokens"),
+        ("redis+sentinel://:s3cret@cache:26379/wecom", "master_for"),
+        ("rediss+cluster://:s3cret@cache", "RedisCluster"),
+        ("valkeys://:s3cret@cache", "write redis://"),
     ],
 )
 def test_another_text_is_refused_with_the_fix(url: str, fix: str) -> None:
-    with pytest.raises(ValueError, match=fix.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=fix) as caught:
         open_store(url)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +106,73 @@ def test_no_password_in_errors(url: str) -> None:
         open_store(url)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", ["redis://cache/7", "file:///var/cache/once", "file:"])
+def test_a_url_gives_one_store(url: str) -> None:
+    assert open_store(url) is open_store(f" {url} ")
+    assert store_of_environment({"WECOM_STORE": url}) is open_store(url)
+
+
+def test_the_usual_directory_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = open_store("file:")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert open_store("file:") != before
+
+
+# --- the environment ---
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def test_the_environment_names_a_store(secret: Path) -> None:
+    secret.write_text("\ufeffredis://:s3cret@cache/0\r\n", "utf-8")
+    by_file = store_of_environment({"WECOM_STORE_FILE": str(secret), "WECOM_STORE": " "})
+    assert by_file == store_of_environment({"WECOM_STORE": "redis://:s3cret@cache/0"})
+    assert "s3cret" not in repr(by_file)
+    assert store_of_environment({"WECOM_STORE": "", "WECOM_STORE_FILE": ""}) is None
+    assert store_of_environment({}) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        (None, "WECOM_STORE_FILE: cannot read .*: No such file"),
+        (b"", "WECOM_STORE_FILE: .* is empty"),
+        (b" \n", "WECOM_STORE_FILE: .* is empty"),
+        (b"\xff", "WECOM_STORE_FILE: cannot read .*: UnicodeDecodeError"),
+        (b"redis://:s3cret@cache\nredis://other\n", "WECOM_STORE_FILE: .* has 2 lines"),
+        (b"WECOM_STORE=redis://:s3cret@cache", "WECOM_STORE_FILE: not the URL of a store"),
+        (b'"redis://:s3cret@cache"', "WECOM_STORE_FILE: .*quotation marks"),
+    ],
+)
+def test_a_file_that_does_not_name_a_store(secret: Path, content: bytes | None, fix: str) -> None:
+    if content is not None:
+        secret.write_bytes(content)
+    with pytest.raises(ValueError, match=fix) as caught:
+        store_of_environment({"WECOM_STORE_FILE": str(secret)})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_two_variables_for_one_store(secret: Path) -> None:
+    with pytest.raises(ValueError, match="both set: unset one"):
+        store_of_environment({"WECOM_STORE_FILE": str(secret), "WECOM_STORE": "file:"})
+
+
+@pytest.mark.parametrize("name", ["WECOM_STORE", "WECOM_STORE_FILE"])
+def test_a_missing_library_is_told_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, secret: Path, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    secret.write_text("file:///x")
+    value = {"WECOM_STORE": "file:///x", "WECOM_STORE_FILE": str(secret)}[name]
+    with pytest.raises(ModuleNotFoundError, match=f"{name}: .*the module filelock is missing"):
+        store_of_environment({name: value})
 
 
 class NoLock:

@@ -119,11 +119,14 @@ def test_the_holder_of_the_lock_does_not_go_on(
         holder = fleet.crew(store, 1, calls=1).go()
         hold.wait_for(1)
         holder.signal(how)
+        wait_until(lambda: holder.state() in "TZ")
     report = fleet.crew(store, 4, 2, calls=2, timeout=3).go().report()
     assert report.errors == []
     assert report.ok == 16
-    assert fake.gettoken_calls == 2, "the holder's, and one more"
-    assert report.slowest < 2.5
+    # The holder's, and one more; with a lock that nobody frees, one for each that gives it up
+    # before the first of them has fetched.
+    assert 2 <= fake.gettoken_calls <= 1 + 4
+    assert report.slowest < 3
     print(f"{how.name}: the others went on after {report.slowest:.2f} s")
 
 

@@ -4,16 +4,20 @@ import logging
 import os
 import pickle
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import MovedError, ResponseError
 from redis_server import RedisServer
 
-from wecom_auth.stores import Breaker, RedisStore, StoreError
+from wecom_auth.stores import LEASE, Breaker, RedisStore, StoreError, redisclient, waiting
 from wecom_auth.stores import redis as module
 
 # Harmless here: the children only end. Under xdist the parent has threads.
@@ -40,10 +44,9 @@ def test_the_value_is_the_text_and_expires_by_the_server(store: RedisStore, raw:
 def test_every_key_expires(store: RedisStore, raw: Any) -> None:
     store.compare_and_set("key", None, "text", 60)
     store.compare_and_set("for ever", None, "text", float("inf"))
-    with store.lock("key", 1), store.lock("key", 0.1) as spare:
-        assert spare
+    with store.lock("key", 1):
         keys = raw.keys("*")
-        assert len(keys) == 4
+        assert len(keys) == 3
         assert all(raw.pttl(key) > 0 for key in keys)
         assert 14_000 < raw.pttl("wecom_auth:key:lock") <= 15_000
     assert len(raw.keys("*")) == 2
@@ -90,8 +93,8 @@ def test_foreign_garbage_counts_as_absent_and_is_overwritten(
     spoil()
     assert store.compare_and_set("key", None, None, 0) is True
     assert not raw.exists("wecom_auth:key")
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "holds no text" in caplog.text
+    said = [record.getMessage().partition(" holds ")[2] for record in caplog.records]
+    assert said == (["no text; it is overwritten"] if kind == "bytes" else [])
     if decode is not None:
         where.close()
 
@@ -105,28 +108,52 @@ def test_after_a_flush_it_goes_on(store: RedisStore, raw: Any) -> None:
         assert store.compare_and_set("key", None, "new", 60) is True
 
 
-def test_a_lock_is_released_by_its_owner_only(store: RedisStore, raw: Any) -> None:
+def test_past_its_lease_a_holder_releases_nothing(
+    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: monotonic() + late)
     with store.lock("key", 1):
         raw.set("wecom_auth:key:lock", "of another, after the lease")
+        late = LEASE
     assert raw.get("wecom_auth:key:lock") == b"of another, after the lease"
 
 
-def test_control_a_release_without_compare_frees_anothers(
-    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_RELEASE", "return redis.call('DEL', KEYS[1])")
+def test_control_within_its_lease_it_does(store: RedisStore, raw: Any) -> None:
     with store.lock("key", 1):
-        raw.set("wecom_auth:key:lock", "of another, after the lease")
-    assert raw.get("wecom_auth:key:lock") is None
+        assert raw.exists("wecom_auth:key:lock")
+    assert not raw.exists("wecom_auth:key:lock")
 
 
-def test_past_a_holder_that_died_exactly_one_goes_on(store: RedisStore, raw: Any) -> None:
+def test_past_a_holder_that_died_who_waits_goes_on_without_the_lock(
+    store: RedisStore, raw: Any
+) -> None:
     raw.set("wecom_auth:key:lock", "dead", px=15_000)
     began = time.monotonic()
-    with store.lock("key", 0.4) as one, store.lock("key", 0.4) as other:
-        assert (one, other) == (True, False)
-    assert time.monotonic() - began < 1.5
+    with store.lock("key", 0.4) as held:
+        assert held is False
+    assert 0.3 <= time.monotonic() - began < 1.5
     assert raw.get("wecom_auth:key:lock") == b"dead"
+
+
+@pytest.mark.parametrize("new", ["token", None], ids=["fetched", "dropped"])
+def test_who_waits_is_let_go_when_there_is_a_new_text(
+    store: RedisStore, raw: Any, monkeypatch: pytest.MonkeyPatch, new: str | None
+) -> None:
+    """A text that was only dropped is none: then whoever waits still needs its turn."""
+    store.compare_and_set("key", None, "old", 60)
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        store.compare_and_set("key", "old", new, 60)
+
+    raw.set("wecom_auth:key:lock", "of another", px=15_000)
+    monkeypatch.setattr(waiting.time, "sleep", nap)
+    with store.lock("key", 2) as held:
+        assert held is False
+    assert (len(naps) == 1) is (new is not None)
+    assert raw.get("wecom_auth:key:lock") == b"of another"
 
 
 def test_a_lease_that_ends_frees_the_lock(
@@ -178,7 +205,7 @@ def test_a_server_that_hangs_costs_a_bounded_time(redis_server: RedisServer) -> 
         began = time.monotonic()
         with pytest.raises(StoreError, match="Timeout"):
             store.load("key")
-        assert time.monotonic() - began < module.SOCKET_TIMEOUT + 0.7
+        assert time.monotonic() - began < redisclient.SOCKET_TIMEOUT + 0.7
     redis_server.resume()
     assert known.load("key") is None
 
@@ -243,19 +270,8 @@ def test_what_the_server_quotes_of_a_command_is_not_passed_on(
 
     monkeypatch.setattr(store.client, "eval", refuse)
     with pytest.raises(StoreError, match=r"unknown command 'EVAL'$") as caught:
-        store.compare_and_set("key", None, "s3cret", 60)
+        store.compare_and_set("key", "s3cret", "s3cret", 60)
     assert caught.value.__context__ is None
-
-
-def test_an_error_of_get_that_is_not_about_the_type(
-    store: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> Any:
-        raise ResponseError("LOADING the dataset")
-
-    monkeypatch.setattr(store.client, "get", refuse)
-    with pytest.raises(StoreError, match="LOADING"):
-        store.load("key")
 
 
 def test_pickle(shared_redis: RedisServer, store: RedisStore, raw: Any) -> None:
@@ -306,7 +322,20 @@ def test_an_option_that_there_is_not() -> None:
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ModuleNotFoundError, match=r'wecom-auth\[redis\]"'):
+    advice = r'the module redis is missing: pip install "wecom-auth\[redis\]"'
+    with pytest.raises(ModuleNotFoundError, match=advice):
+        RedisStore("redis://cache")
+
+
+def test_a_library_that_redis_needs_is_named_where_it_is_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "__init__.py").write_text("import async_timeout_that_is_not_there")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "redis"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="needs redis, and the module async_timeout"):
         RedisStore("redis://cache")
 
 
@@ -329,13 +358,175 @@ def test_a_child_that_leaves_the_with_block_does_not_free_the_parents(
     assert raw.exists("wecom_auth:key:lock")
 
 
-def test_the_connection_is_made_anew_in_another_process(
+def test_after_a_fork_the_client_is_replaced_and_not_closed(
     shared_redis: RedisServer, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, live = RedisStore(shared_redis.url), RedisStore(raw)
     parents = store.client
-    assert store.client is parents
-    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(parents.connection_pool, "disconnect", None)
+    for each in (store, live):
+        each.after_fork()
     assert store.client is not parents
-    assert store.client is store.client
+    assert store.load("key") is None
     assert live.client is raw, "redis-py's own matter"
+
+
+def commands(raw: Any) -> dict[str, int]:
+    return {
+        name.removeprefix("cmdstat_"): found["calls"]
+        for name, found in raw.info("commandstats").items()
+        if not name.startswith(("cmdstat_info", "cmdstat_config"))
+    }
+
+
+def test_a_cold_fetch_needs_five_commands(store: RedisStore, raw: Any) -> None:
+    breaker = Breaker(store)
+    raw.config_resetstat()
+    assert breaker.load_many(["key", "key:failure"]) == [None, None]
+    with breaker.lock("key", 8):
+        assert breaker.load_many(["key", "key:failure"]) == [None, None]
+        assert breaker.compare_and_set("key", None, "token", 7200)
+    assert commands(raw) == {"mget": 2, "set": 2, "del": 1}
+
+
+def test_no_connection_is_kept(store: RedisStore, raw: Any) -> None:
+    before = len(raw.client_list())
+    with store.lock("key", 1):
+        store.compare_and_set("key", None, "x", 60)
+        assert len(raw.client_list()) == before
+    assert len(raw.client_list()) == before
+
+
+def test_a_connection_that_is_refused_is_tried_again(redis_server: RedisServer) -> None:
+    """Taken for an outage, it would make each of many processes fetch for itself."""
+    with Redis.from_url(redis_server.url) as raw:
+        raw.config_set("maxclients", 1)
+        store, answers = RedisStore(redis_server.url), []
+        refused = threading.Event()
+        thread = threading.Thread(target=lambda: (refused.set(), answers.append(store.load("key"))))
+        thread.start()
+        assert refused.wait(5)
+        time.sleep(0.1)
+        assert answers == []
+        raw.config_set("maxclients", 10)
+        thread.join(5)
+        assert answers == [None]
+
+
+def test_control_refused_for_good_it_is_an_outage(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REFUSAL_LIMIT", 0.2)
+    with Redis.from_url(redis_server.url) as raw:
+        raw.config_set("maxclients", 1)
+        store = RedisStore(redis_server.url)
+        with pytest.raises(StoreError, match=r"max number of clients|[Cc]onnection"):
+            store.load("key")
+        with store.lock("key", 0.2) as held:
+            assert held is False
+
+
+# --- what its user may do ---
+
+
+@pytest.fixture
+def allowed(shared_redis: RedisServer, raw: Any) -> Iterator[Callable[[str], RedisStore]]:
+    def make(granted: str) -> RedisStore:
+        rules = ["reset", "on", ">pw", "~wecom_auth:*", *granted.split()]
+        raw.execute_command("ACL", "SETUSER", "app", *rules)
+        return RedisStore(shared_redis.url.replace("//", "//app:pw@"))
+
+    yield make
+    raw.execute_command("ACL", "DELUSER", "app")
+
+
+def use(store: RedisStore) -> list[Any]:
+    with store.lock("key", 0) as held:
+        done = [held, store.compare_and_set("key", None, "one", 60), store.load("key")]
+        return [
+            *done,
+            store.compare_and_set("key", "one", "two", 60),
+            store.compare_and_set("key", "two", None, 0),
+        ]
+
+
+def test_four_commands_are_needed(allowed: Callable[[str], RedisStore]) -> None:
+    store = allowed("+mget +set +del +eval")
+    assert use(store) == [True, True, "one", True, True]
+    assert use(store) == [True, True, "one", True, True], "the lock was not released"
+
+
+@pytest.mark.parametrize("missing", ["mget", "set", "del", "eval"])
+def test_without_one_of_them_it_is_named_with_the_fix(
+    allowed: Callable[[str], RedisStore], missing: str
+) -> None:
+    store = allowed(f"+mget +set +del +eval -{missing}")
+    with pytest.raises(StoreError, match=r"ACL SETUSER name \+mget \+set \+del \+eval") as caught:
+        use(store)
+    assert "one" not in str(caught.value)
+
+
+def test_without_eval_the_lock_is_released_and_a_cold_start_works(
+    allowed: Callable[[str], RedisStore], raw: Any
+) -> None:
+    store = allowed("+mget +set +del")
+    with store.lock("key", 0) as held:
+        assert held
+        assert store.compare_and_set("key", None, "token", 60)
+    assert not raw.exists("wecom_auth:key:lock")
+
+
+# --- other clients ---
+
+
+def test_a_sentinel_is_asked_for_its_master(sentinel: RedisServer) -> None:
+    from redis import Sentinel
+
+    watcher = Sentinel([("127.0.0.1", sentinel.port)], socket_timeout=1)
+    with pytest.raises(TypeError, match=r"redis\.sentinel\.Sentinel.*master_for\('name'\)"):
+        RedisStore(watcher)  # type: ignore[arg-type]
+    with watcher.master_for("wecom") as master:
+        store = RedisStore(master)
+        assert use(store) == use(store) == [True, True, "one", True, True]
+    for each in watcher.sentinels:
+        each.close()
+
+
+def test_a_cluster(cluster: RedisServer) -> None:
+    from redis import RedisCluster
+
+    client = RedisCluster.from_url(cluster.url)
+    store = RedisStore(client)
+    assert use(store) == use(store) == [True, True, "one", True, True]
+    assert store.load_many(["one", "two"]) == [None, None]
+    store.compare_and_set("two", None, "2", 60)
+    assert store.load_many(["one", "two", "three"]) == [None, "2", None]
+    client.close()
+    cluster.kill()
+    breaker = Breaker(store)
+    assert breaker.load("one") is None
+    assert breaker.away
+
+
+def test_a_url_of_a_cluster_is_told_what_to_give(shared_redis: RedisServer) -> None:
+    error = MovedError("1234 10.0.0.7:6379")
+    store = RedisStore(shared_redis.url)
+    store.client.execute_command = Mock(side_effect=error)
+    with pytest.raises(StoreError, match=r"RedisCluster\.from_url"):
+        store.load("key")
+
+
+def test_an_asynchronous_client_is_refused_by_name() -> None:
+    from redis import asyncio
+
+    for client in (asyncio.Redis(), asyncio.RedisCluster("localhost")):
+        with pytest.raises(
+            TypeError, match=r"redis\.asyncio.* is asynchronous, and a store is not"
+        ):
+            RedisStore(client)  # type: ignore[arg-type]
+
+
+def test_a_client_of_valkey_is_refused_by_name() -> None:
+    kind = type("Valkey", (), {"__module__": "valkey.client", "eval": 1, "execute_command": use})
+    with pytest.raises(TypeError, match=r"valkey\.client\.Valkey .* give a redis:// URL"):
+        RedisStore(kind())

@@ -10,9 +10,9 @@ from weakref import WeakSet, WeakValueDictionary
 
 import pytest
 import requests
-from cachetools import LRUCache
 from redis import Redis
 from redis_server import RedisServer
+from wecom_auth._source.sharing import Shelf
 
 from wecom_auth import (
     AppCredential,
@@ -22,15 +22,14 @@ from wecom_auth import (
     attach,
 )
 from wecom_auth._source import process as registry
-from wecom_auth._source.sharing import Shelf
 from wecom_auth.errors import TokenTimeout
 from wecom_auth.stores import (
     Breaker,
     TokenStore,
     breaker,
-    filelocks,
 )
 from wecom_auth.stores import file as module
+from wecom_auth.stores.filelocks import FileLocks
 from wecom_auth.testing import FakeWeCom, reset
 
 
@@ -49,7 +48,6 @@ def url(fake: FakeWeCom) -> Iterator[str]:
 def _anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("WECOM_STORE", raising=False)
     monkeypatch.setattr(breaker, "_guarded", WeakValueDictionary())
-    monkeypatch.setattr(breaker, "_lately", LRUCache(breaker.KEPT))
     yield
     reset()
 
@@ -118,9 +116,9 @@ def test_trouble_with_the_disk_is_said_once_and_calls_go_on(
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError(code, "the disk says no")
 
-    monkeypatch.setattr(FileStore, "_draft", refuse)
+    monkeypatch.setattr(module, "_draft", refuse)
     if code != errno.ENOSPC:
-        monkeypatch.setattr(filelocks, "attempt", refuse)
+        monkeypatch.setattr(FileLocks, "attempt", refuse)
     app = AppCredential("corp", "secret", base_url=url)
     session = attach(requests.Session(), app, store=FileStore(tmp_path / "tokens"))
     for _ in range(5):
@@ -137,7 +135,7 @@ def test_control_without_the_breaker_trouble_with_the_disk_fails_calls(
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "the disk says no")
 
-    monkeypatch.setattr(FileStore, "_draft", refuse)
+    monkeypatch.setattr(module, "_draft", refuse)
     monkeypatch.setattr("wecom_auth._source.process.guard", lambda store: store)
     app = AppCredential("corp", "secret", base_url=url)
     session = attach(requests.Session(), app, store=FileStore(tmp_path / "tokens"))
@@ -235,11 +233,13 @@ def test_one_live_store_serves_many_credentials() -> None:
 
 def test_there_is_one_breaker_for_a_store_in_use(tmp_path: Path) -> None:
     used = breaker.guard(FileStore(tmp_path / "used"))
-    for number in range(breaker.KEPT + 1):
+    for number in range(50):
         breaker.guard(FileStore(tmp_path / str(number)))
     assert breaker.guard(FileStore(tmp_path / "used")) is used
 
 
-def test_a_breaker_that_nobody_holds_outlives_its_handle(tmp_path: Path) -> None:
-    breaker.guard(FileStore(tmp_path))._failed.add("load")
-    assert breaker.guard(FileStore(tmp_path)).away
+def test_a_source_keeps_the_breaker_of_its_store(tmp_path: Path) -> None:
+    for _ in range(2):
+        TokenSource(AppCredential("corp", "secret"), store=FileStore(tmp_path))
+        gc.collect()
+        assert len(breaker._guarded) == 1

@@ -1,20 +1,15 @@
 """A store that never raises and never makes many wait: what the source really talks to."""
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from cachetools import LRUCache
-
-from .._credential.interruption import is_interruption
 from .._log import log
-from .alive import Alive
-from .protocol import METHODS, TokenStore
+from .protocol import TokenStore
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 30.0
@@ -24,15 +19,16 @@ _T = TypeVar("_T")
 
 
 class Breaker:
-    """A store behind a circuit breaker: the same three methods, none of which raises.
-
-    One for each store in a process is enough: `guard` sees to that.
+    """A circuit breaker before a store: the same methods, none of which raises.
 
     While the store is away, `load` answers None, `compare_and_set` False (nothing was written),
     and `lock` yields True at once, so that the caller goes on as if it had no store. One caller
-    at a time tries again, after 5 seconds at first and every 30 in the end. A store of which one
-    part works (read-only after a failover, a full disk) keeps that part. The way out and the way
-    back are logged once each.
+    at a time tries the operation that failed again: after 5 seconds at first, every 30 in the
+    end. Its success ends the absence. Reading goes on while it was not reading that failed: a
+    store is often read-only after a failover, or its disk is full. The way out and the way back
+    are logged once each.
+
+    `guard` gives the one breaker of a store in a process.
 
     Args:
         store: what to guard.
@@ -45,21 +41,28 @@ class Breaker:
 
     def __init__(self, store: TokenStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.store = store
+        # A store may name the exceptions by which it says that it is away; the one of a user's
+        # own need not, and its database may raise any: a call must not fail for that.
+        self._expected = getattr(store, "failures", Exception)
         self._clock = clock
         self._mutex = threading.RLock()  # a signal handler may come back here
-        self._failed: set[str] = set()
-        self._retry_at: dict[str, float] = {}
+        self._failed: str | None = None
+        self._retry_at = 0.0
         self._pause = FIRST_PAUSE
-        _breakers.add(self)
 
     @property
     def away(self) -> bool:
-        """Whether some operation of the store failed last time it was tried."""
-        return bool(self._failed)
+        """Whether the store failed, and has not been seen to work since."""
+        return self._failed is not None
 
     def load(self, key: str) -> str | None:
         """The text under this key; None when there is none, or the store is away."""
         return self._call("load", lambda: self.store.load(key), None)
+
+    def load_many(self, keys: Sequence[str]) -> list[str | None]:
+        """The texts under these keys, by one question where the store can answer it."""
+        many = getattr(self.store, "load_many", None) or self._one_by_one
+        return self._call("load", lambda: many(keys), [None] * len(keys))
 
     def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
         """As the store's own; False when the store is away: nothing was written."""
@@ -74,9 +77,16 @@ class Breaker:
         What the body raises goes through; what the release raises does not.
         """
         with ExitStack() as stack:
-            if "load" in self._retry_at:
-                self.load(key)  # a lock may wait long for its turn: find out in a quicker way
             yield self._call("lock", lambda: self._enter(stack, key, timeout), True)
+
+    def after_fork(self) -> None:
+        """In a forked child: replace the lock, which another thread of the parent may hold."""
+        self._mutex = threading.RLock()
+        if (forked := getattr(self.store, "after_fork", None)) is not None:
+            forked()
+
+    def _one_by_one(self, keys: Sequence[str]) -> list[str | None]:
+        return [self.store.load(key) for key in keys]
 
     def _enter(self, stack: ExitStack, key: str, timeout: float) -> bool:
         manager = self.store.lock(key, timeout)
@@ -86,11 +96,9 @@ class Breaker:
 
     def _leave(self, manager: AbstractContextManager[bool]) -> None:
         try:
-            # Told of no exception: the body's own passes by, neither swallowed nor replaced.
+            # It gets no exception: the body's own passes by, neither swallowed nor replaced.
             manager.__exit__(None, None, None)
-        except Exception as error:
-            if is_interruption(error):
-                raise
+        except self._expected as error:
             self._fail("lock", error, trial=False)
 
     def _call(self, operation: str, call: Callable[[], _T], otherwise: _T) -> _T:
@@ -99,39 +107,34 @@ class Breaker:
             return otherwise
         try:
             result = call()
-        except Exception as error:
-            if is_interruption(error):
-                raise
+        except self._expected as error:
             self._fail(operation, error, trial=trial)
             return otherwise
         if trial:
-            self._succeed(operation)
+            self._succeed()
         return result
 
     def _admit(self, operation: str) -> bool | None:
-        """None: stay away; True: go, on trial; False: go, nothing is wrong."""
-        if not self._retry_at:  # the usual case, without the lock
+        """None: stay away; True: go, on trial; False: go, nothing is known against it."""
+        if self._failed is None:  # the usual case, without the lock
             return False
         with self._mutex:
-            due = self._retry_at.get(operation)
-            if due is None:
+            if self._failed is None or (operation == "load" and self._failed != "load"):
                 return False
             now = self._clock()
-            if now < due:
+            if operation != self._failed or now < self._retry_at:
                 return None
-            # This caller is the one that tries; the others stay away meanwhile.
-            self._retry_at = dict.fromkeys(self._retry_at, now + self._pause)
+            self._retry_at = now + self._pause  # the others stay away while this caller tries
             return True
 
     def _fail(self, operation: str, error: Exception, *, trial: bool) -> None:
         with self._mutex:
-            first = not self._failed
+            first = self._failed is None
             if trial:  # not where many fail at once, each having set out before the first failed
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            # Known to fail on its own, it says nothing about the operations that work.
-            affected = self._retry_at if operation in self._failed else METHODS
-            self._failed.add(operation)
-            self._retry_at = self._retry_at | dict.fromkeys(affected, self._clock() + self._pause)
+            if self._failed != "load":  # where reading fails, nothing works
+                self._failed = operation
+            self._retry_at = self._clock() + self._pause
         log.log(
             logging.WARNING if first else logging.DEBUG,
             "%r cannot be used (%s: %s); going on with the tokens in memory, trying again",
@@ -140,16 +143,10 @@ class Breaker:
             _describe(error),
         )
 
-    def _succeed(self, operation: str) -> None:
+    def _succeed(self) -> None:
         with self._mutex:
-            self._failed.discard(operation)
-            back = not self._failed
-            # What was only suspected is free again, what failed may be tried next.
-            self._retry_at = dict.fromkeys(self._failed, self._clock())
-            if back:
-                self._pause = FIRST_PAUSE
-        if back:
-            log.info("%r is back", self.store)
+            self._failed, self._pause = None, FIRST_PAUSE
+        log.info("%r is back", self.store)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Breaker) and self.store == other.store
@@ -164,17 +161,14 @@ class Breaker:
         return guard, (self.store,)  # the other process finds out about the store by itself
 
 
-_breakers: Alive[Breaker] = Alive()
-KEPT = 16
-"""Breakers kept though nobody holds them: each keeps its store, and so perhaps a connection."""
-
 _guarded: WeakValueDictionary[TokenStore, Breaker] = WeakValueDictionary()
-_lately: LRUCache[TokenStore, Breaker] = LRUCache(KEPT)
-_guarded_lock = threading.RLock()
 
 
 def guard(store: TokenStore) -> Breaker:
     """The one breaker of this store in the process; equal handles get the same one.
+
+    It takes no lock, which a fork could leave held: should two threads meet here, each makes a
+    breaker, and all that costs is one more look at a store that is away.
 
     Args:
         store: a store, or a breaker, which comes back as it is.
@@ -185,28 +179,11 @@ def guard(store: TokenStore) -> Breaker:
     """
     if isinstance(store, Breaker):
         return store
-    with _guarded_lock:
-        breaker = _guarded.get(store)
-        if breaker is None:
-            breaker = _guarded[store] = Breaker(store)
-        _lately[store] = breaker
-        return breaker
+    return _guarded.get(store) or _guarded.setdefault(store, Breaker(store))
 
 
 def _describe(error: Exception) -> str:
-    """What may be logged: other exceptions than OSErrors may quote what was to be written."""
+    """Other exceptions than OSErrors may quote what was to be written: those are only named."""
     if isinstance(error, OSError):
         return str(error) or type(error).__name__
     return type(error).__name__
-
-
-def _renew_locks() -> None:  # pragma: no cover, as forked children report nothing
-    """In a forked child: a lock that another thread held at the fork would be held for ever."""
-    global _guarded_lock
-    _guarded_lock = threading.RLock()
-    for breaker in _breakers.list():
-        breaker._mutex = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch, Windows has no fork
-    os.register_at_fork(after_in_child=_renew_locks)

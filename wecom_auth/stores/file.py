@@ -4,31 +4,34 @@ import errno
 import json
 import os
 import random
-import shlex
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from .._log import warn_once
-from . import filelocks
-from .protocol import LEASE, StoreError
-from .waiting import Release, take
+from .directory import ELSEWHERE, absolute, complaint, default_directory, make, require
+from .filelocks import FileLocks
+from .protocol import StoreError
+from .waiting import wait_for
 
 WRITE_LIMIT = 2.0
 """Seconds to wait at most for the lock around one write, which is held for a millisecond."""
 
-GLANCE = 0.5
-"""Seconds before an old mark of a lock counts: its new holder may not have renewed it yet."""
-
 LARGEST = 65_536
-"""Bytes; a larger file is none of ours."""
+"""Bytes; a larger file is not one of this store."""
 
 SWEEP_CHANCE = 1 / 64
 SWEEP_AGE = 86_400.0
+
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# A named pipe would be waited for; another user's file may hide under a symbolic link.
+_READ |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class FileStore:
@@ -41,7 +44,7 @@ class FileStore:
     with the directory shows at its first use.
 
     There is no fsync: after a power cut a file may be empty or damaged, which counts as absent,
-    and fetching a token anew costs less than waiting for the disk at every write.
+    and fetching a token again costs less than waiting for the disk at every write.
 
     Args:
         path: a directory, made at first use; the user's cache directory if none is given.
@@ -49,12 +52,14 @@ class FileStore:
 
     Raises:
         ModuleNotFoundError: filelock or platformdirs is missing: `pip install "wecom-auth[file]"`.
+        ValueError: the path is none.
 
     Example:
         >>> session = attach(requests.Session(), app, store=FileStore("/var/cache/alerts/wecom"))
     """
 
     named = True
+    failures = (StoreError,)
 
     def __init__(
         self,
@@ -62,9 +67,10 @@ class FileStore:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        filelocks.require()
-        self.path = default_directory() if path is None else _absolute(path)
+        require()
+        self.path = default_directory() if path is None else absolute(path)
         self._clock = clock
+        self._locks = FileLocks()
 
     def load(self, key: str) -> str | None:
         """The text under this key, or None when it is absent, expired or damaged."""
@@ -86,17 +92,16 @@ class FileStore:
             True if the present text was the expected one, and `new` has taken its place.
 
         Raises:
-            StoreError: the directory cannot be used; the message names the fix.
-            OSError: a read or write failed.
+            StoreError: the directory or a file cannot be used; the message names the fix.
         """
         self._ready(create=True)
         target = self._file(key)
-        with self._explained(), self._writing() as number:
-            # The temporary file first: between compare and replace there is then next to nothing,
-            # should this process be stopped and another take the spare lock meanwhile.
+        with self._explained(), self._writing():
+            # The temporary file first: compare and replace then follow each other closely, should
+            # the disk be full or slow.
             draft = None
             if new is not None and ttl > 0:
-                draft = self._draft(target, number, self._pack(key, new, ttl))
+                draft = _draft(target, self._pack(key, new, ttl))
             if self._read(target) != expected:
                 return False
             _put(draft, target)
@@ -108,8 +113,8 @@ class FileStore:
     def lock(self, key: str, timeout: float) -> Iterator[bool]:
         """Wait for the right to fetch for this key.
 
-        Frees itself when its holder dies. When its holder is stopped, one of those who wait goes
-        on after half of its own timeout, or once the lock has been held for `LEASE` seconds.
+        Frees itself when its holder dies. Past a holder that is stopped, who waits goes on without
+        it when the time is up.
 
         Args:
             key: for what.
@@ -122,17 +127,10 @@ class FileStore:
             StoreError: the directory cannot be used; the message names the fix.
         """
         self._ready(create=True)
-        first, spare, mark = (self._file(key).with_suffix(x) for x in (".lock", ".lock2", ".held"))
-
-        def stalled(waited: float) -> bool:
-            return waited >= min(timeout / 2, max(GLANCE, LEASE - filelocks.held_for(mark)))
-
+        file = self._file(key).with_suffix(".lock")
         with self._explained():
-            release = take(
-                lambda: filelocks.attempt(first, mark),
-                lambda: filelocks.attempt(spare),
-                timeout=timeout,
-                stalled=stalled,
+            release = wait_for(
+                partial(self._locks.attempt, file), timeout, first=0.005, longest=0.1
             )
         try:
             yield release is not None
@@ -140,50 +138,50 @@ class FileStore:
             if release is not None:
                 release()
 
+    def after_fork(self) -> None:
+        """In a forked child: let go of the locks that the parent's threads hold."""
+        self._locks.after_fork()
+
     def _ready(self, *, create: bool) -> bool:
         """Whether the directory is there; made if asked for, refused unless it is ours alone."""
         if not self.path.is_absolute():
             raise StoreError(
-                "no home directory to keep tokens in: set HOME or XDG_CACHE_HOME, "
-                "or name a directory, as in WECOM_STORE=file:///var/cache/wecom"
+                "no home directory to keep tokens in: set HOME or XDG_CACHE_HOME, or "
+                f"name a directory, {ELSEWHERE}"
             )
         if create:
-            self._make()
+            make(self.path)
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
             return False
-        complaint = _complaint(self.path, found)
-        if complaint:
-            raise StoreError(complaint)
-        return True
-
-    def _make(self) -> None:
-        try:
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
-        except FileExistsError:
-            return  # the check that follows says it better
         except OSError as error:
-            raise StoreError(
-                f"cannot make the directory {self.path} ({error.strerror}): make it writable for "
-                "this user, or name another one, as in WECOM_STORE=file:///var/cache/wecom"
-            ) from None
+            raise StoreError(f"{error.strerror}: {self.path}: name another, {ELSEWHERE}") from None
+        if problem := complaint(self.path, found):
+            raise StoreError(problem)
+        return True
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Say what to do about files that may not be read or written."""
+        """Translate what the disk refuses, and say what to do where files may not be used."""
         try:
             yield
+        except StoreError:
+            raise
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise
-            what = f"{error.strerror}: {error.filename or self.path}"
+            if error.errno is None:
+                raise  # not from the disk: a signal handler's TimeoutError, say, is the caller's
+            problem, code = f"{error.strerror}: {error.filename or self.path}", error.errno
         else:
             return
-        raise StoreError(
-            f"{what}: make it writable for this user, remove files that another user left in "
-            f"{self.path}, or name another directory, as in WECOM_STORE=file:///var/cache/wecom"
-        )
+        if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+            problem += (
+                ": make it writable for this user, remove files that another user left in "
+                f"{self.path}, or name another directory, {ELSEWHERE}"
+            )
+        elif code in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            problem += ": remove it, this store makes regular files"
+        raise StoreError(problem)
 
     def _file(self, key: str) -> Path:
         return self.path / f"{sha256(key.encode()).hexdigest()[:40]}.json"
@@ -194,61 +192,44 @@ class FileStore:
 
     def _read(self, file: Path) -> str | None:
         try:
-            with open(file, "rb") as stream:
-                raw = stream.read(LARGEST + 1)
+            text, left = _unpack(_content(file), self._clock())
         except FileNotFoundError:
             return None
-        try:
-            text, left = _unpack(raw, self._clock())
         except (ValueError, TypeError, KeyError, RecursionError):
             warn_once(f"{file} is damaged and counts as empty; it is replaced by the next token")
             return None
         return text if left > 0 else None
 
     @contextmanager
-    def _writing(self) -> Iterator[int]:
-        """The lock around one write. Yields 1, or 2 for the spare: two writers never share a file.
-
-        One for the whole directory: lock files are never removed, so one for each key would
-        pile up.
-        """
-        locks = {number: self.path / f"write{number}.lock" for number in (1, 2)}
-        held = 0
-
-        def attempt(number: int) -> Release | None:
-            nonlocal held
-            held = number
-            return filelocks.attempt(locks[number])
-
-        release = take(
-            lambda: attempt(1),
-            lambda: attempt(2),
-            timeout=WRITE_LIMIT,
-            stalled=lambda waited: waited >= WRITE_LIMIT / 2,
-            pause=(0.001, 0.01),
+    def _writing(self) -> Iterator[None]:
+        """The lock around one write; one for the whole directory, as it is held so shortly."""
+        file = self.path / "write.lock"
+        release = wait_for(
+            partial(self._locks.attempt, file), WRITE_LIMIT, first=0.001, longest=0.01
         )
         if release is None:
-            raise StoreError(f"{locks[1]} is held by processes that do not go on: end them")
+            raise StoreError(f"{file} is held by a process that does not go on: end it")
         try:
-            yield held
+            yield
         finally:
             release()
 
-    def _draft(self, target: Path, number: int, content: bytes) -> Path:
-        draft = target.with_suffix(f".{number}.tmp")
-        with suppress(FileNotFoundError):
-            os.unlink(draft)  # left by a writer that was killed: nobody else holds this number
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(draft, flags, 0o600), "wb") as stream:
-            stream.write(content)
-        return draft
-
     def _sweep(self) -> None:
         """Remove what has long expired, so that keys that are used once do not pile up."""
-        for file in self.path.glob("*.json"):
+        removals: dict[str, Callable[[Path], None]] = {
+            ".json": self._remove_expired,
+            ".lock": self._locks.sweep,
+            ".tmp": os.unlink,
+        }
+        for file in self.path.iterdir():
+            remove = removals.get(file.suffix)
             with suppress(OSError):
-                if time.time() - file.stat().st_mtime > SWEEP_AGE and self._read(file) is None:
-                    file.unlink()
+                if remove and time.time() - file.lstat().st_mtime > SWEEP_AGE:
+                    remove(file)
+
+    def _remove_expired(self, file: Path) -> None:
+        if self._read(file) is None:
+            file.unlink()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileStore) and self.path == other.path
@@ -259,41 +240,24 @@ class FileStore:
     def __repr__(self) -> str:
         return f"FileStore({str(self.path)!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FileStore, (self.path,)  # locks and clock belong to their process
 
-def default_directory() -> Path:
-    """The user's cache directory for tokens; relative where the user has no home."""
-    from platformdirs import user_cache_dir
 
+def _content(file: Path) -> bytes:
+    """What the file holds; ValueError where it is no regular file, or too large."""
     try:
-        return Path(user_cache_dir("wecom_auth", appauthor=False))
-    except RuntimeError:  # no home; older versions return a relative path
-        return Path("~")
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    text = os.fspath(path)
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"path must name a directory, as in '/var/cache/wecom', not {path!r}")
-    if text.startswith("file:"):
-        raise ValueError(f"path must name a directory; that is a URL: give it as store={text!r}")
-    return Path(os.path.abspath(os.path.expanduser(text)))
-
-
-def _complaint(path: Path, found: os.stat_result) -> str:
-    """Why this directory is refused, and what to do; empty if it is not."""
-    if not stat.S_ISDIR(found.st_mode):
-        return f"{path} is not a directory: name one"
-    if not hasattr(os, "geteuid"):
-        return ""  # Windows: a user's directories are guarded by their access lists
-    here = shlex.quote(str(path))
-    if found.st_uid != os.geteuid():
-        return (
-            f"{path} belongs to user {found.st_uid}, this process to user {os.geteuid()}: "
-            f"chown {os.geteuid()} {here}, or name a directory of your own"
-        )
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"others may write to {path}: chmod 700 {here}, or name a directory of your own"
-    return ""
+        descriptor = os.open(file, _READ)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            raise ValueError from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError
+        return os.read(descriptor, LARGEST + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _unpack(raw: bytes, now: float) -> tuple[str, float]:
@@ -303,6 +267,15 @@ def _unpack(raw: bytes, now: float) -> tuple[str, float]:
         raise TypeError
     # Not beyond the ttl: it was perhaps written by a clock that ran ahead of this one.
     return text, min(content["expires_at"] - now, ttl)
+
+
+def _draft(target: Path, content: bytes) -> Path:
+    draft = target.with_suffix(".tmp")
+    with suppress(FileNotFoundError):
+        os.unlink(draft)  # left by a writer that was killed: nobody else writes now
+    with open(os.open(draft, _CREATE, 0o600), "wb") as stream:
+        stream.write(content)
+    return draft
 
 
 def _put(draft: Path | None, target: Path) -> None:

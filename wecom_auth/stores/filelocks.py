@@ -1,8 +1,7 @@
-"""Lock files through filelock: one try at a time, never inherited by a forked child."""
+"""Lock files through filelock: one try at a time, not inherited by a forked child."""
 
-import contextlib
 import os
-import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,76 +11,71 @@ from .waiting import Release
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-_held: "set[BaseFileLock]" = set()
 
+class FileLocks:
+    """The lock files that one store holds at this moment.
 
-def require() -> None:
-    """Import the libraries of the extra.
-
-    Raises:
-        ModuleNotFoundError: one of them is missing; the message names the extra.
+    Example:
+        >>> release = FileLocks().attempt(Path("/var/cache/wecom/x.lock"))
+        >>> release()
     """
-    try:
-        import filelock  # noqa: F401
-        import platformdirs  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f'FileStore needs {error.name}: pip install "wecom-auth[file]"', name=error.name
-        ) from None
+
+    def __init__(self) -> None:
+        self._held: set[BaseFileLock] = set()
+
+    def attempt(self, path: Path) -> Release | None:
+        """Take this lock if it is free.
+
+        Args:
+            path: the lock file, made if need be.
+
+        Returns:
+            How to release it, or None when another holds it.
+
+        Raises:
+            OSError: the file cannot be opened, or is no regular file.
+        """
+        from filelock import FileLock, Timeout
+
+        # Not thread-local: after a fork another thread closes what this one holds.
+        lock = FileLock(path, timeout=0, mode=0o600, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            return None
+        if _is_swept(lock):
+            lock.release()
+            return None
+        self._held.add(lock)
+        return partial(self._release, lock, os.getpid())
+
+    def sweep(self, path: Path) -> None:
+        """Remove this lock file, unless somebody holds it."""
+        if (release := self.attempt(path)) is not None:
+            with suppress(OSError):  # Windows removes no open file
+                path.unlink()
+            release()
+
+    def after_fork(self) -> None:
+        """In a forked child: close the copies, without unlocking; they would outlive the parent."""
+        for lock in self._held:
+            descriptor = lock._context.lock_file_fd
+            lock._context.lock_file_fd = None  # filelock before 4 does not do this by itself
+            lock._context.lock_counter = 0
+            if descriptor is not None:
+                with suppress(OSError):
+                    os.close(descriptor)
+        self._held.clear()
+
+    def _release(self, lock: "BaseFileLock", owner: int) -> None:
+        # A child forked inside the `with` shares the parent's lock: unlocking would free it for
+        # both.
+        if os.getpid() == owner:
+            self._held.discard(lock)
+            lock.release()
 
 
-def attempt(path: Path, mark: Path | None = None) -> Release | None:
-    """Take this lock if it is free.
-
-    Args:
-        path: the lock file, made if need be.
-        mark: a file whose time tells since when the lock is held, for `held_for`; another one
-            than the lock file, whose time some versions of filelock change at every try.
-
-    Returns:
-        How to release it, or None when another holds it.
-    """
-    from filelock import FileLock, Timeout
-
-    # Not thread-local: the hook below closes descriptors of locks that other threads hold.
-    lock = FileLock(path, timeout=0, mode=0o600, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        return None
-    _held.add(lock)
-    if mark is not None:
-        with contextlib.suppress(OSError):
-            mark.touch(0o600)
-    return partial(_release, lock, os.getpid())
-
-
-def held_for(mark: Path) -> float:
-    """Seconds since the lock was last taken with this mark, by the machine's clock; 0 if never."""
-    try:
-        return max(time.time() - os.stat(mark).st_mtime, 0.0)
-    except OSError:
-        return 0.0
-
-
-def _release(lock: "BaseFileLock", owner: int) -> None:
-    # A child forked inside the `with` shares the parent's lock: unlocking would free it for both.
-    if os.getpid() == owner:
-        _held.discard(lock)
-        lock.release()
-
-
-def _let_go_in_child() -> None:  # pragma: no cover, as forked children report nothing
-    """A forked child closes its copies, without unlocking: they would outlive the parent."""
-    for lock in _held:
-        descriptor = lock._context.lock_file_fd
-        lock._context.lock_file_fd = None  # filelock before 4 does not do this by itself
-        lock._context.lock_counter = 0
-        if descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch, Windows has no fork
-    os.register_at_fork(after_in_child=_let_go_in_child)
+def _is_swept(lock: "BaseFileLock") -> bool:
+    """Whether the file was removed between opening and locking it: then it keeps nobody out."""
+    descriptor = lock._context.lock_file_fd
+    return descriptor is not None and os.fstat(descriptor).st_nlink == 0

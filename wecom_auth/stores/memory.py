@@ -8,14 +8,12 @@ from cachetools import TTLCache
 
 from .. import _clock
 from .._credential.token import Token
-from .alive import Alive
 
 SIZE = 131_072
 """How many tokens the process-wide cache holds; the least recently used go first."""
 
-
 LONGEST = 7140.0
-"""Seconds from insertion: the hard deadline of a token of full life."""
+"""Seconds after which no token is handed out: a minute before the end of the longest life."""
 
 
 class MemoryStore:
@@ -25,7 +23,8 @@ class MemoryStore:
 
     Args:
         cache: a cachetools cache, or another mutable mapping; one `TTLCache` of 131,072 entries
-            and 7140 seconds if none is given. It is used under a lock, as cachetools asks.
+            and 7140 seconds if none is given: no token is handed out for longer, and its own
+            deadlines decide within. It is used under a lock, as cachetools asks.
         monotonic: a clock in seconds that never goes back.
         wall: a clock in seconds since the epoch.
 
@@ -43,16 +42,13 @@ class MemoryStore:
         wall: Callable[[], float] = _clock.wall,
     ) -> None:
         if cache is None:
-            cache = TTLCache(
-                SIZE, LONGEST, timer=monotonic
-            )  # the token's own deadlines decide within it
+            cache = TTLCache(SIZE, LONGEST, timer=monotonic)
         if not isinstance(cache, MutableMapping):
             raise TypeError(f"cache must be a cachetools cache, not {type(cache).__name__}")
         self.cache = cache
         self.monotonic = monotonic
         self.wall = wall
         self.lock = RLock()
-        _stores.add(self)
 
     def load(self, key: str) -> Token | None:
         """The token, whatever its age, or None."""
@@ -77,7 +73,7 @@ class MemoryStore:
             token = self.cache.get(key)
             if token is None or value not in (None, token.value):
                 return False
-            del self.cache[key]
+            self.cache.pop(key, None)  # which may have expired since
             return True
 
     def clear(self) -> None:
@@ -90,17 +86,3 @@ class MemoryStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MemoryStore, ()  # tokens are not pickled, and clocks belong to their process
-
-
-_stores: Alive[MemoryStore] = Alive()
-
-
-def locks() -> list[Any]:
-    """The locks of every memory store in the process."""
-    return [store.lock for store in _stores.list()]
-
-
-def renew_locks() -> None:
-    """In a forked child: a lock that another thread held at the fork would be held for ever."""
-    for store in _stores.list():
-        store.lock = RLock()

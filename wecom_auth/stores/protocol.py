@@ -26,6 +26,13 @@ class TokenStore(Protocol):
     attribute `named = True`: of the others, which may each hold a connection, the process keeps
     only the 16 used last.
 
+    A store may also have:
+    `load_many(keys)`, the texts under several keys by one question, in their order;
+    `after_fork()`, called in a forked child, to replace connections (never to close them: they
+    are the parent's, too);
+    `failures`, the exceptions by which it says that it is away; any `Exception` where it names
+    none.
+
     Example:
         >>> store.compare_and_set("key", None, "text", ttl=60)
         True
@@ -64,7 +71,8 @@ class TokenStore(Protocol):
 
         Returns:
             A context manager that yields True when the lock is held, and False when it was not
-            to be had in time: the caller then goes on without.
+            to be had in time, or there is a new text under the key: the caller then looks again,
+            and goes on without.
         """
         ...
 

@@ -1,44 +1,42 @@
-"""Waiting for a lock with a spare: what FileStore and RedisStore have in common."""
+"""Waiting for a lock that is asked for again and again: what every store has in common."""
 
 import random
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 Release = Callable[[], None]
-Attempt = Callable[[], Release | None]
-"""Try once to take a lock, without waiting: how to release it, or None."""
+
+_T = TypeVar("_T")
 
 
-def take(
-    first: Attempt,
-    spare: Attempt,
-    *,
-    timeout: float,
-    stalled: Callable[[float], bool],
-    pause: tuple[float, float] = (0.005, 0.05),
-) -> Release | None:
-    """Wait for `first`, and once its holder seems to have stalled for `spare` as well.
+def wait_for(
+    attempt: Callable[[], _T | None], timeout: float, *, first: float, longest: float
+) -> _T | None:
+    """Try until it succeeds or the time is up.
 
-    A holder that is stopped, not dead, keeps a file lock for ever. The spare lets *one* of those
-    who wait go on; the rest wait behind that one.
+    Many processes wait at once. So the pauses grow and are drawn at random; so is the end of the
+    wait, from its last quarter: the first who gives a stopped holder up then leaves a token for
+    those who give up later.
 
     Args:
-        first: takes the lock proper.
-        spare: takes the lock of those who have given the holder up.
+        attempt: tries once, without waiting; None where that failed.
         timeout: seconds to wait at most; 0 or less tries once.
-        stalled: given the seconds waited so far, tells whether to give the holder up.
-        pause: the shortest and the longest pause between two tries, in seconds; drawn at random
-            so that many waiters do not try in step.
+        first: seconds of the first pause.
+        longest: seconds of the longest pause.
 
     Returns:
-        How to release what was taken, or None when the time was up.
+        What the attempt gave, or None when the time was up.
     """
-    began = time.monotonic()
+    limit = timeout * random.uniform(0.75, 1.0)  # noqa: S311
+    began, slept, pause = time.monotonic(), 0.0, first
     while True:
-        waited = time.monotonic() - began
-        release = first()
-        if release is None and timeout > 0 and stalled(waited):
-            release = spare()
-        if release is not None or waited >= timeout:
-            return release
-        time.sleep(min(random.uniform(*pause), max(timeout - waited, 0.0)))  # noqa: S311
+        taken = attempt()
+        # The pauses count too: a test may have frozen the clock.
+        left = limit - max(time.monotonic() - began, slept)
+        if taken is not None or left <= 0:
+            return taken
+        nap = min(pause * random.uniform(0.5, 1.0), left)  # noqa: S311
+        time.sleep(nap)
+        slept += nap
+        pause = min(pause * 1.5, longest)

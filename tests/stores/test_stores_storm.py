@@ -1,0 +1,71 @@
+"""A server with few connections, many processes; a short version, and a long one (`-m storm`)."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet import Fleet
+from redis_server import RedisServer
+
+from wecom_auth.testing import FakeWeCom
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the crews are forked")
+
+
+@pytest.fixture
+def fake() -> FakeWeCom:
+    return FakeWeCom()
+
+
+@pytest.fixture
+def fleet(fake: FakeWeCom, tmp_path: Path) -> Iterator[Fleet]:
+    with fake.serve() as url:
+        fleet = Fleet(url, tmp_path)
+        yield fleet
+        fleet.end()
+
+
+@pytest.fixture
+def narrow(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    server = RedisServer("--maxclients", str(request.param))
+    yield server
+    server.kill()
+
+
+@pytest.mark.parametrize("mode", ["repeat", "rotate"])
+@pytest.mark.parametrize(
+    ("processes", "narrow", "limits"),
+    [
+        (24, 4, {"timeout": 20}),
+        # Three hundred on two cores: all that is asked of them is slow.
+        pytest.param(300, 64, {"timeout": 30, "patience": 8}, marks=pytest.mark.storm),
+    ],
+    indirect=["narrow"],
+)
+def test_many_processes_share_few_connections(
+    fake: FakeWeCom,
+    fleet: Fleet,
+    narrow: RedisServer,
+    mode: str,
+    processes: int,
+    limits: dict[str, float],
+) -> None:
+    fake.mode = mode  # type: ignore[assignment]
+    for state in ("cold", "revoked"):
+        before = fake.gettoken_calls
+        report = fleet.crew(narrow.url, processes, calls=3, **limits).go().report()
+        fetched = fake.gettoken_calls - before
+        print(f"{processes} processes, {mode}, {state}: {fetched} gettoken, {report.slowest:.1f} s")
+        assert report.errors == []
+        assert report.ok == processes * 3
+        assert fetched <= 3
+        fake.revoke()
+
+
+@pytest.mark.parametrize("narrow", [4], indirect=True)
+def test_control_where_a_refused_connection_is_an_outage_many_fetch(
+    fake: FakeWeCom, fleet: Fleet, narrow: RedisServer
+) -> None:
+    fleet.crew(narrow.url, 24, calls=1, timeout=20, sabotage="no patience").go().report()
+    assert fake.gettoken_calls > 3
