@@ -1,7 +1,7 @@
 """A Flask application whose old WeCom code is healed by one line in its start-up.
 
     pip install wecom-auth flask
-    export WECOM_CORPID=ww0123456789abcdef WECOM_CORPSECRET=...
+    export WECOM_CORPID=ww0123456789abcdef WECOM_CORPSECRET=... WECOM_AGENTID=1000002
     flask --app flask_app run
     curl -d text="The build is green." http://127.0.0.1:5000/notify/zhangsan
 
@@ -24,15 +24,21 @@ from wecom_auth import AppCredential, install
 class Notifier:
     """The old code: a token fetched once, kept for as long as the worker lives."""
 
-    def __init__(self, base: str, corpid: str, corpsecret: str) -> None:
-        self.base = base
+    def __init__(self, base: str, corpid: str, corpsecret: str, agentid: int) -> None:
+        self.base, self.agentid = base, agentid
         params = {"corpid": corpid, "corpsecret": corpsecret}
         answer = requests.get(f"{base}/cgi-bin/gettoken", params=params, timeout=10).json()
         self.token = answer["access_token"]
 
     def send(self, user: str, text: str) -> dict[str, Any]:
         url = f"{self.base}/cgi-bin/message/send?access_token={self.token}"
-        body: dict[str, Any] = {"touser": user, "msgtype": "text", "text": {"content": text}}
+        content = {"content": text}
+        body: dict[str, Any] = {
+            "touser": user,
+            "msgtype": "text",
+            "agentid": self.agentid,
+            "text": content,
+        }
         answer: dict[str, Any] = requests.post(url, json=body, timeout=10).json()
         return answer
 
@@ -41,7 +47,8 @@ def create_app() -> Flask:
     app = AppCredential.from_env()
     install(credentials=[app])  # the one line
 
-    notifier = Notifier(app.base_url, app.corpid, os.environ["WECOM_CORPSECRET"])
+    secret, agentid = os.environ["WECOM_CORPSECRET"], int(os.environ["WECOM_AGENTID"])
+    notifier = Notifier(app.base_url, app.corpid, secret, agentid)
     flask = Flask(__name__)
 
     @flask.post("/notify/<user>")

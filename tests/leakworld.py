@@ -29,7 +29,7 @@ from wecom_auth._source import source as source_module
 from wecom_auth.testing import FakeWeCom, Server
 
 CORP, SECRET = "ww0001", "CANARY/sec+ret=0123456789abcdefghijklmnop"
-MESSAGE = {"touser": "alice", "msgtype": "text", "text": {"content": "hi"}}
+MESSAGE = {"touser": "alice", "msgtype": "text", "agentid": 1, "text": {"content": "hi"}}
 
 
 @dataclass

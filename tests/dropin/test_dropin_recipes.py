@@ -85,6 +85,7 @@ def test_flask_app(
     monkeypatch.syspath_prepend(str(RECIPES))
     for name in ("WECOM_CORPID", "WECOM_CORPSECRET", "WECOM_BASE_URL"):
         monkeypatch.setenv(name, environ[name])
+    monkeypatch.setenv("WECOM_AGENTID", "1000002")
     browser = import_module("flask_app").create_app().test_client()
 
     def notify() -> int:

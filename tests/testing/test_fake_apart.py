@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from wecom_auth import AppCredential, CredentialError, WeComAuth, WeComError, attach
+from wecom_auth._source import process
 from wecom_auth.stores import store_of_environment
 from wecom_auth.testing import FakeWeCom, reset
 from wecom_auth.testing._apart import ALL_NAMES, apart
@@ -71,6 +72,19 @@ def test_no_failure_reaches_the_store(fake: FakeWeCom, store: Path):
     with FakeWeCom().mocked():
         assert send(session) == 0
     assert contents(store) == before
+
+
+def test_a_refresh_that_reset_waits_for_writes_nothing(store: Path):
+    opened: Any = store_of_environment()
+    before, done = contents(store), []
+
+    def late(*args: float) -> None:
+        done.append(opened.compare_and_set("key", None, "fake", 60))
+
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(process, "reset", late)
+        reset()
+    assert (done, contents(store)) == ([True], before)
 
 
 def test_afterwards_the_store_is_used_again(fake: FakeWeCom, store: Path):
@@ -171,7 +185,7 @@ def test_a_suite_run_twice_where_a_store_is_set_is_as_without_it(
     before = contents(store)
     pytester.makepyfile(SUITE)
     for _ in range(2):
-        result = pytester.runpytest_subprocess("-p", "wecom_auth.testing.plugin", timeout=60)
+        result = pytester.runpytest_inprocess("-p", "wecom_auth.testing.plugin")
         result.assert_outcomes(passed=5)
     assert contents(store) == before
 

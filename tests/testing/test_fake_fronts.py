@@ -186,6 +186,21 @@ def test_many_are_held_at_once_and_no_event_loop_stands_still(fake: FakeWeCom):
         assert asyncio.run(all_of_them()) == [0] * many
 
 
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_held_call_can_be_cancelled(fake: FakeWeCom, library: Any):
+    async def cancel() -> None:
+        async with (
+            library.AsyncClient(timeout=None, verify=False) as client,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(client.get, GETTOKEN)
+            await trio.to_thread.run_sync(hold.wait_for, 1)
+            nursery.cancel_scope.cancel()
+
+    with fake.mocked(), ThreadPoolExecutor(1) as pool, fake.hold() as hold:
+        pool.submit(trio.run, cancel).result(5)  # while it is still held
+
+
 def test_who_hangs_without_a_timeout_is_let_go_at_the_end(
     fake: FakeWeCom, ask: Callable[..., Answer]
 ):

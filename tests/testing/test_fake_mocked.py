@@ -194,6 +194,16 @@ def test_two_platforms_side_by_side(fake: FakeWeCom):
         assert (fake.gettoken_calls, other.gettoken_calls) == (0, 1)
 
 
+def test_of_two_platforms_at_one_place_the_inner_one_answers(fake: FakeWeCom):
+    inner = FakeWeCom()
+    with fake.mocked():
+        with inner.mocked():
+            errcode()
+        errcode()
+        errcode()
+    assert (inner.gettoken_calls, fake.gettoken_calls) == (1, 2)
+
+
 # --- answers and bodies ---
 
 

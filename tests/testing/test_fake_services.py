@@ -370,6 +370,14 @@ def test_a_token_of_the_wrong_kind_is_an_invalid_one(quick: Day, path_of: str, k
     assert quick.post(path, asked, {})["errcode"] == (0 if good else DEAD[path_of][1])
 
 
+@pytest.mark.parametrize("kind", DATA_CALL)
+def test_a_good_token_of_any_kind_may_be_rejected(quick: Day, kind: str):
+    path, parameter = DATA_CALL[kind]
+    token = quick.token(kind)
+    with quick.fake.fail("reject"):
+        assert quick.post(path, {parameter: token}, {})["errcode"] == DEAD[kind][1]
+
+
 def test_ending_one_kind_leaves_the_others(quick: Day):
     tokens = {kind: quick.token(kind) for kind in FIELD}
     assert quick.fake.revoke(kind="suite") == 1

@@ -55,17 +55,16 @@ def test_reset_alone_does_so_over_http(fake: FakeWeCom):
     assert fake.gettoken_calls == 2
 
 
-def test_refreshes_are_waited_for_while_the_platform_still_answers(
-    fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
-):
+def test_refreshes_are_waited_for_while_the_platform_still_answers(fake: FakeWeCom):
     genuine, seen = HTTPAdapter.send, []
 
     def resetting() -> None:
         late = requests.get("https://qyapi.weixin.qq.com/cgi-bin/late", timeout=20)
         seen.append((HTTPAdapter.send is genuine, late.json()["errcode"]))
 
-    monkeypatch.setattr(process, "reset", resetting)
-    with fake.mocked():
-        assert seen == [(False, 41001)]
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(process, "reset", resetting)
+        with fake.mocked():
+            assert seen == [(False, 41001)]
     assert seen == [(False, 41001)] * 2
     assert HTTPAdapter.send is genuine

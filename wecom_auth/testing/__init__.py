@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from .._lazy import exports
 
 if TYPE_CHECKING:
-    from .._source.process import reset
+    from ._apart import reset
     from ._clock import clock
     from ._conformance import StoreConformance
     from ._fake import FakeWeCom, Server
@@ -53,6 +53,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
+        "._apart": ("reset",),
         "._clock": ("clock",),
         "._conformance": ("StoreConformance",),
         "._fake": ("FakeWeCom", "Server"),
@@ -60,7 +61,6 @@ __getattr__ = exports(
         "._platform.holds": ("Hold",),
         "._platform.journal": ("Call", "Upload"),
         "._platform.wire": ("Reply", "Request"),
-        ".._source.process": ("reset",),
     },
 )
 

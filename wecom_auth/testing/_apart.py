@@ -44,6 +44,24 @@ def apart() -> Iterator[None]:
             os.environ.update(kept)
 
 
+def reset(timeout: float | None = None) -> None:
+    """Forget every token, failure and budget in this process: for tests, between two of them.
+
+    Waits for refreshes that are under way, so that none reaches the network, or a store that
+    the environment names, later.
+
+    Args:
+        timeout: seconds to wait for one of them at most; None for as long as one may take.
+
+    Example:
+        >>> reset()
+    """
+    from .._source import process
+
+    with empty_store():
+        process.reset(*(() if timeout is None else (timeout,)))
+
+
 @contextmanager
 def empty_store() -> Iterator[None]:
     """Make every handle over the environment's store look empty, those in use too."""

@@ -124,7 +124,7 @@ class Steering:
         | `"busy"` | errcode -1 |
         | `"rate-limited"` | errcode 45009 |
         | `"ip-not-trusted"` | errcode 60020 (calls with a token only, unless `path` names others) |
-        | `"reject"` | errcode 40014 though the token is right (likewise) |
+        | `"reject"` | errcode 40014 (40082) though the token is right (likewise) |
         | any int | that errcode |
         | `"outage"` | HTTP 502 with an HTML page |
         | `"garbage"` | HTTP 200 that is not JSON |
@@ -136,7 +136,7 @@ class Steering:
 
         Args:
             fault: its name, or an errcode.
-            times: how many calls it hits; None for until told otherwise.
+            times: how many calls it hits; None for until it is stopped.
             path: only calls to this path, for example `gettoken` or `message/send`, written as
                 for `route`.
             seconds: how slow `"slow"` is.

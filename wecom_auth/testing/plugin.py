@@ -98,7 +98,7 @@ def wecom_server(_wecom_apart: None, monkeypatch: pytest.MonkeyPatch) -> Iterato
         ...     upload("report.pdf")
         ...     wecom_server.fake.assert_uploaded("report.pdf", times=1)
     """
-    from .._source.process import reset
+    from ._apart import reset
     from ._fake import FakeWeCom
 
     reset()

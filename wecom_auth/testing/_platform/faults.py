@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Condition
 from typing import Literal, Self
 
+from .facts import ACCESS, carried
 from .replies import error
 from .wire import (
     DroppedError,
@@ -17,7 +18,7 @@ from .wire import (
 
 When = Literal["before", "after"]
 
-ERRCODES = {"busy": -1, "rate-limited": 45009, "ip-not-trusted": 60020, "reject": 40014}
+ERRCODES = {"busy": -1, "rate-limited": 45009, "ip-not-trusted": 60020}
 PAGES = {
     "outage": Reply(
         502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>\r\n"
@@ -26,7 +27,7 @@ PAGES = {
 }
 WAITS = {"slow", "hang", "drop", "reset"}
 NO_HEADERS = "no-error-code-header"
-NAMES = sorted([*ERRCODES, *PAGES, *WAITS, NO_HEADERS])
+NAMES = sorted(["reject", *ERRCODES, *PAGES, *WAITS, NO_HEADERS])
 DATA_CALLS_ONLY = {"reject", "ip-not-trusted"}
 """Said of calls with a token, never of gettoken itself unless it is named."""
 
@@ -84,7 +85,7 @@ class Fault:
         self.stop()
 
     def take(self, path: str, carries_token: bool) -> bool:
-        """Whether it hits a call to this path; counts it (under the platform's lock)."""
+        """Return True if it hits a call to this path, and count it (under the platform's lock)."""
         wanted = path == self._path if self._path else carries_token or not self._data_only
         spent = self._times is not None and self.seen >= self._times
         if self._stopped or spent or not wanted:
@@ -97,6 +98,8 @@ class Fault:
         """The call as it goes with this fault on it."""
         if isinstance(self.kind, int):
             return error(self.kind, self.seen)
+        if self.kind == "reject":
+            return error((carried(request.path) or ACCESS).invalid, self.seen)
         if self.kind in ERRCODES:
             return error(ERRCODES[self.kind], self.seen)
         if self.kind in PAGES:
@@ -112,8 +115,9 @@ class Fault:
 
     @property
     def answers(self) -> bool:
-        """Whether it answers in the platform's place."""
-        return isinstance(self.kind, int) or self.kind in ERRCODES or self.kind in PAGES
+        """True for a fault that answers in the platform's place."""
+        answering = {"reject", *ERRCODES, *PAGES}
+        return isinstance(self.kind, int) or self.kind in answering
 
     @property
     def _data_only(self) -> bool:
@@ -167,7 +171,7 @@ def _check(kind: str | int, times: int | None, seconds: float, when: When) -> No
     if not isinstance(kind, int) and kind not in NAMES:
         raise ValueError(f"no fault {kind!r}; there are {', '.join(NAMES)}, or any errcode as int")
     if times is not None and times < 1:
-        raise ValueError(f"times must be 1 or more, or None for until told otherwise: {times!r}")
+        raise ValueError(f"times must be 1 or more, or None for until it is stopped: {times!r}")
     if when not in ("before", "after"):
         raise ValueError(f"when must be 'before' or 'after', not {when!r}")
     if kind == "slow" and not seconds > 0:

@@ -51,7 +51,7 @@ class Upload:
         size: bytes.
         sha256: hex digest of the content.
         type: `image`, `voice`, `video` or `file`.
-        media_id: under which `media/get` hands it out.
+        media_id: the name under which `media/get` gives it out.
         content_type: as the client declared it.
         content: the bytes.
     """

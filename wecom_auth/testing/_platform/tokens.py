@@ -23,7 +23,7 @@ class Owner:
     Args:
         kind: one of `facts.KINDS`.
         id: the corpid or suite_id.
-        part: what tells two of one id apart, for an app its secret.
+        part: the difference between two of one id, for an app its secret.
     """
 
     kind: str

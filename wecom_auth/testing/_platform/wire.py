@@ -52,7 +52,7 @@ class Request:
         headers: the headers, in any case.
         body: the whole body.
         patience: seconds after which an in-process caller gives up; None for HTTP.
-        left: tells whether the front that brought this request is closing.
+        left: returns True once the front that brought this request is closing.
     """
 
     method: str
