@@ -12,7 +12,6 @@ import pytest
 import requests
 from redis import Redis
 from redis_server import RedisServer
-from wecom_auth._source.sharing import Shelf
 
 from wecom_auth import (
     AppCredential,
@@ -21,7 +20,10 @@ from wecom_auth import (
     TokenSource,
     attach,
 )
+from wecom_auth._credential.kind import APP
 from wecom_auth._source import process as registry
+from wecom_auth._source.shared import Shared
+from wecom_auth._source.state import state_of
 from wecom_auth.errors import TokenTimeout
 from wecom_auth.stores import (
     Breaker,
@@ -30,6 +32,7 @@ from wecom_auth.stores import (
 )
 from wecom_auth.stores import file as module
 from wecom_auth.stores.filelocks import FileLocks
+from wecom_auth.stores.protocol import StoreError
 from wecom_auth.testing import FakeWeCom, reset
 
 
@@ -139,7 +142,7 @@ def test_control_without_the_breaker_trouble_with_the_disk_fails_calls(
     monkeypatch.setattr("wecom_auth._source.process.guard", lambda store: store)
     app = AppCredential("corp", "secret", base_url=url)
     session = attach(requests.Session(), app, store=FileStore(tmp_path / "tokens"))
-    with pytest.raises(requests.RequestException):
+    with pytest.raises(StoreError):
         send(session, url)
 
 
@@ -167,7 +170,7 @@ class Interrupted:
 @pytest.mark.parametrize("compare", [True, False], ids=["compare", "control"])
 def test_dropping_a_rejected_token_spares_a_newer_one(store: TokenStore, compare: bool) -> None:
     store.compare_and_set("key", None, '{"access_token": "old"}', 60)
-    Shelf(Breaker(Interrupted(store, compare=compare)), "key").drop("old")
+    Shared(Breaker(Interrupted(store, compare=compare)), "key", APP).drop("old")
     there = store.load("key")
     assert (there == '{"access_token": "new"}') is compare
 
@@ -226,8 +229,8 @@ def test_one_live_store_serves_many_credentials() -> None:
     """It is stores that are few: what is known of each of their credentials is kept."""
     store = RedisStore(Redis())
     apps = [AppCredential("corp", f"secret{number}") for number in range(50)]
-    states = {id(registry.state_of(app, store)) for app in apps}
-    assert {id(registry.state_of(app, store)) for app in apps} == states
+    states = {id(state_of(app, store)) for app in apps}
+    assert {id(state_of(app, store)) for app in apps} == states
     assert len(states) == 50
 
 

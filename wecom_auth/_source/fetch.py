@@ -9,6 +9,7 @@ from .._credential.kind import BUSY
 from .._credential.token import Token, issue
 from .._log import log
 from ..errors import CredentialError, TokenUnavailable, WeComError
+from ..stores.protocol import patience
 from .shared import Seen
 from .state import State
 
@@ -40,6 +41,7 @@ def fetch(state: State, flight: "Flight", send: Send, parent: Parent) -> Token:
         CredentialError: the platform refuses the credential, or has just done so.
         TokenUnavailable: no token could be had in time.
     """
+    patience.set(flight.deadline)
     fingerprint = state.credential.fingerprint()
     _, token = _adopt(state, fingerprint)
     if token is not None:

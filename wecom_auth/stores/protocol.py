@@ -1,6 +1,7 @@
 """What a shared store is: three methods over short texts."""
 
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Protocol, runtime_checkable
 
 LEASE = 15.0
@@ -8,6 +9,9 @@ LEASE = 15.0
 
 Longer than the 10 seconds one fetch may take in all, so a slow holder is not robbed.
 """
+
+patience: ContextVar[float] = ContextVar("wecom_auth_patience", default=0.0)
+"""The time, on `time.monotonic`, until which the caller of a store can wait; 0 if nobody knows."""
 
 METHODS = ("load", "compare_and_set", "lock")
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._log import warn_once
-from .protocol import LEASE, StoreError
+from .protocol import LEASE, StoreError, patience
 from .redisclient import Refused, asking, check_client, connect, require, visible
 from .waiting import wait_for
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redis import Redis, RedisCluster
 
 REFUSAL_LIMIT = 2.0
-"""Seconds for which a connection that the server refuses is tried again."""
+"""Seconds for which a refused connection is tried again, where nobody knows the caller's limit."""
 
 LONGEST_TTL = 30 * 86_400.0
 
@@ -234,7 +234,7 @@ class RedisStore:
                 return None
 
         refusals: list[Refused] = []
-        answer = wait_for(attempt, REFUSAL_LIMIT, first=0.05, longest=0.5)
+        answer = wait_for(attempt, _patience(), first=0.05, longest=0.5)
         if answer is None:
             raise refusals[-1]
         return answer[0]
@@ -274,3 +274,9 @@ class RedisStore:
 
 def _milliseconds(ttl: float) -> int:
     return max(1, int(min(ttl, LONGEST_TTL) * 1000))
+
+
+def _patience() -> float:
+    """Return the seconds for which to try: most of what the caller has left."""
+    left = patience.get() - time.monotonic()
+    return left * 0.8 if left > 0 else REFUSAL_LIMIT
