@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Self
 import requests
 
 from .. import errors
-from .._http.redaction import redact
+from .._http.redaction import redact, visible_corpid
 from .._http.scope import PLATFORM, carries_token, parse_base_url
 from ..errors import TokenUnavailable
 from . import checks
@@ -198,7 +198,7 @@ class AppCredential(Credential):
         return exchange(request, send, limit, secret)
 
     def __repr__(self) -> str:
-        return f"AppCredential(corpid={self.corpid!r}, base_url={self.base_url!r})"
+        return f"AppCredential(corpid={visible_corpid(self.corpid)!r}, base_url={self.base_url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore_app, (self.corpid, self._secret, self.base_url, self._file)

@@ -1,11 +1,12 @@
 """One HTTP exchange: gettoken, and what its answer means."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -13,6 +14,7 @@ import urllib3
 from .. import errors
 from .._http.peeking import BODY_LIMIT
 from .._http.redaction import redact, shorten
+from .._http.trouble import answer_cause, network_cause, network_facts
 from .._http.verdict import errcode_of, parse
 from ..errors import (
     CredentialError,
@@ -63,13 +65,22 @@ def exchange(request: requests.Request, send: Send, limit: float, secret: str) -
         status, body = response.status_code, _read(response, deadline)
         failure = None
     except requests.RequestException as error:
-        text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
-        failure = network_kind(error)(text)
+        failure = _unreached(error, str(request.url), limit, secret)
     except OSError as error:  # a CA bundle that is not there
         failure = TokenUnavailable(redact(f"gettoken could not be sent: {error}", secret))
     if failure is not None:
         raise failure  # out here, where the error with the secret in its URL is no context
-    return _grant(status, parse(body), secret)
+    return _grant(status, body, str(request.url), secret)
+
+
+def _unreached(
+    error: requests.RequestException, url: str, limit: float, secret: str
+) -> TokenUnavailable:
+    cause, facts = network_cause(error), network_facts(error, url, limit)
+    advice = errors.advice_of(cause, facts=facts)
+    text = redact(f"gettoken failed: {type(error).__name__}: {error}", secret)
+    text += f" | {advice}" if advice else ""
+    return network_kind(error)(text, cause=cause, facts=facts)
 
 
 @contextmanager
@@ -135,14 +146,23 @@ def network_kind(error: Exception) -> type[TokenUnavailable]:
     return TokenUnavailable
 
 
-def _grant(status: int, answer: Mapping[str, Any], secret: str) -> Grant:
+def _grant(status: int, body: bytes, url: str, secret: str) -> Grant:
+    answer = parse(body)
     code, value = errcode_of(answer), checks.token(answer.get("access_token"))
     if not code and value:  # old answers have no errcode
         return Grant(value, seconds(answer.get("expires_in"), TOKEN_LIFE))
     if not code:
-        why = "it, or a proxy before it, is down" if status >= 500 else "is base_url the platform?"
-        raise TokenUnavailable(f"gettoken: HTTP {status}, and no token in the answer: {why}")
+        raise _no_answer(status, body, url)
     errmsg = redact(str(answer.get("errmsg", "")), secret)
     passing = code in errors.TRANSIENT or code == errors.RATE_LIMITED
     kind = TokenUnavailable if passing else CredentialError
     raise kind(errors.describe("gettoken", code, errmsg), errcode=code, errmsg=errmsg)
+
+
+def _no_answer(status: int, body: bytes, url: str) -> TokenUnavailable:
+    cause = answer_cause(status, "", body)
+    parts = urlsplit(url)
+    facts = {"host": parts.netloc, "path": parts.path, "code": status, "there": "another host"}
+    advice = errors.advice_of(cause, facts=facts)
+    text = f"gettoken: HTTP {status}, and no token in the answer | {advice}"
+    return TokenUnavailable(text, cause=cause, facts=facts)

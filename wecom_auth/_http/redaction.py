@@ -19,6 +19,8 @@ _PARAMETER = re.compile(
     rf"""((?:{_NAMES})(?:=|%3[Dd]|["']?\s*:\s*["']))[^&\s"'<>#)\\]+""", re.IGNORECASE
 )
 _SHORTEST_SECRET = 6
+_CORPID = re.compile(r"w[wxp][A-Za-z0-9_-]{1,38}")  # a secret has 43 characters
+_USERINFO = re.compile(r"^([A-Za-z][\w+.-]*://|).*@")
 _LEAKING = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
@@ -53,6 +55,26 @@ def shorten(value: str) -> str:
         'kGk3... (15 characters)'
     """
     return f"{value[:4]}... ({len(value)} characters)"
+
+
+def visible_corpid(text: str) -> str:
+    """Return a corpid that looks like one, else only its length: it may be a secret in its place.
+
+    Example:
+        >>> visible_corpid("ww0123456789abcdef"), visible_corpid("kGk3ZqbIdUeT1Xx")
+        ('ww0123456789abcdef', '(15 characters)')
+    """
+    return text if _CORPID.fullmatch(text) else f"({len(text)} characters)"
+
+
+def without_password(url: str) -> str:
+    """Return a URL with user and password masked.
+
+    Example:
+        >>> without_password("http://user:secret@proxy.example:3128")
+        'http://***@proxy.example:3128'
+    """
+    return _USERINFO.sub(rf"\1{MASK}@", url)
 
 
 class _MaskURLs(logging.Filter):
