@@ -18,7 +18,6 @@ from .environment import (
     CORPID,
     CORPSECRET,
     Environment,
-    Setting,
     read_secret_file,
 )
 from .exchange import (
@@ -156,7 +155,8 @@ class AppCredential(Credential):
 
         Raises:
             TypeError: the prefix is no str.
-            ValueError: naming the variable that is missing or wrong.
+            ValueError: naming the variable that is missing, unreadable or wrong, or two that
+                differ, as WECOM_CORPID and WECOM_CORP_ID may.
 
         Example:
             >>> AppCredential.from_env(environ={"WECOM_CORPID": "ww01", "WECOM_SECRET": "s"})
@@ -165,15 +165,10 @@ class AppCredential(Credential):
         if not isinstance(prefix, str):
             raise TypeError(f"prefix must be a str, not {checks.kind(prefix)}")
         found = Environment(prefix, os.environ if environ is None else environ)
-        corpid = found.require(*CORPID)
-        secret = found.require(*CORPSECRET)
-        base_url = found.read("BASE_URL") or Setting(PLATFORM, "BASE_URL")
-        try:
-            parse_base_url(base_url.value, found.flag("ALLOW_HTTP"))
-        except ValueError as error:
-            text = str(error).replace("ALLOW_HTTP=1", f"{prefix}ALLOW_HTTP=1")
-            raise ValueError(f"{base_url.name}: {text}") from None
-        credential = cls(corpid.value, secret.value, base_url=base_url.value, allow_http=True)
+        corpid = found.require(*CORPID, missing="no_corpid")
+        secret = found.require(*CORPSECRET, missing="no_secret")
+        base_url = found.base_url()
+        credential = cls(corpid.value, secret.value, base_url=base_url, allow_http=True)
         object.__setattr__(credential, "_file", secret.file)
         return credential
 

@@ -162,11 +162,11 @@ def _proxy_status(chain: list[BaseException]) -> int | None:
 
 def _by_tls(chain: list[BaseException]) -> str:
     for error in chain:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return _TLS.get(error.verify_code, "tls_ca")
+        if number := getattr(error, "verify_code", 0):
+            return _TLS.get(number, "tls_ca")
         if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return "reset"
-        if isinstance(error, ssl.SSLError) and _PLAIN.search(f"{error.reason} {error}"):
+        if isinstance(error, ssl.SSLError) and _PLAIN.search(str(error)):
             return "tls_plain"
     return ""
 
