@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._http.redaction import without_password
 from .._http.scope import PLATFORM, parse_base_url
@@ -24,7 +24,7 @@ class SettingError(ValueError):
         facts: what its sentence names.
     """
 
-    def __init__(self, cause: str, **facts: object) -> None:
+    def __init__(self, cause: str, **facts: Any) -> None:
         super().__init__(advice_of(cause, facts=facts) or cause)  # unpickled, it is the sentence
         self.cause = cause
         self.facts = facts

@@ -19,7 +19,13 @@ _PARAMETER = re.compile(
     rf"""((?:{_NAMES})(?:=|%3[Dd]|["']?\s*:\s*["']))[^&\s"'<>#)\\]+""", re.IGNORECASE
 )
 _SHORTEST_SECRET = 6
-_CORPID = re.compile(r"w[wxp][A-Za-z0-9_-]{1,38}")  # a secret has 43 characters
+_LIKE_CORPID = r"w[wxp][A-Za-z0-9_-]{1,38}"  # a secret has 43 characters
+_CORPID = re.compile(_LIKE_CORPID)
+_ODD_CORPID = re.compile(
+    rf"""(corpid(?:=|%3[Dd]|["']?\s*:\s*["']))(?!{_LIKE_CORPID}(?![^&\s"'<>#)\\]))"""
+    r"""[^&\s"'<>#)\\]+"""
+)
+"""Where corpid and secret were swapped, this is the secret."""
 _USERINFO = re.compile(r"^([A-Za-z][\w+.-]*://|).*@")
 _LEAKING = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
@@ -37,6 +43,7 @@ def redact(text: str, *secrets: str) -> str:
         'GET /cgi-bin/user/get?access_token=***&userid=zhangsan'
     """
     long = (secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+    text = _ODD_CORPID.sub(rf"\1{MASK}", text) if "corpid" in text else text
     clean = _without(_PARAMETER.sub(rf"\1{MASK}", text), long)
     return clean.encode("utf-8", "replace").decode()  # an errmsg may hold what cannot be printed
 

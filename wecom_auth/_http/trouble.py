@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from . import redaction
@@ -60,7 +61,7 @@ def network_cause(error: BaseException) -> str:
     return ""
 
 
-def network_facts(error: BaseException, url: str, seconds: float) -> dict[str, object]:
+def network_facts(error: BaseException, url: str, seconds: float) -> dict[str, Any]:
     """Return what the sentence about this failure may name.
 
     Args:
@@ -71,7 +72,7 @@ def network_facts(error: BaseException, url: str, seconds: float) -> dict[str, o
     status = _proxy_status(list(_chain(error)))
     proxy = proxy_of(url) or ("HTTPS_PROXY", "")
     return {
-        "host": urlsplit(url).netloc.rpartition("@")[2],
+        "host": _host(proxy[1] if status and proxy[1] else url),
         "n": f"{seconds:g}",
         "now": f"{datetime.now():%Y-%m-%d %H:%M}",
         "name": proxy[0],
@@ -120,6 +121,11 @@ def proxy_of(url: str) -> tuple[str, str] | None:
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if os.environ.get(name)), "")
     return (name, redaction.without_password(os.environ[name])) if name else None
+
+
+def _host(url: str) -> str:
+    """Return the host and port that a URL names; of a proxy's, the scheme may be missing."""
+    return urlsplit(url if "://" in url else f"//{url}").netloc.rpartition("@")[2]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
