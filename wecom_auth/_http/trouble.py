@@ -73,7 +73,7 @@ def network_facts(error: BaseException, url: str, seconds: float) -> dict[str, A
     proxy = proxy_of(url) or ("HTTPS_PROXY", "")
     return {
         "host": _host(proxy[1] if status and proxy[1] else url),
-        "n": f"{seconds:g}",
+        "n": f"{round(seconds, 1):g}",
         "now": f"{datetime.now():%Y-%m-%d %H:%M}",
         "name": proxy[0],
         "value": proxy[1],
