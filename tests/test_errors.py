@@ -241,7 +241,8 @@ def test_a_source_says_why_the_platform_was_not_reached(place: Any, kind: Any, n
 
 
 def test_a_page_in_place_of_gettoken_says_so() -> None:
-    with platform() as (fake, app), fake.fail("garbage", path="gettoken"):
+    with platform() as (fake, app):
+        fake.fail("garbage", path="gettoken")
         with pytest.raises(TokenUnavailable) as caught:
             TokenSource(app).get(timeout=5)
     assert caught.value.cause == "portal"
