@@ -117,6 +117,7 @@ V6 = NOT_TRUSTED.replace("203.0.113.7", "2001:db8::7")
 
 def proxy(stage: Stage, url: str) -> None:
     stage.set(WECOM_BASE_URL="http://gateway.example", WECOM_ALLOW_HTTP="1", http_proxy=url)
+    stage.hidden.append("pass-word")
 
 
 def tunnel(stage: Stage, status: int) -> None:
@@ -220,7 +221,12 @@ SETTINGS: list[Case] = [
         lambda s: s.set(WECOM_STORE="redis://:pass@127.0.0.1:9/0"),
         "redis://***@127.0.0.1:9/0",
     ),
-    ("tilde", lambda s: s.set(WECOM_STORE="file:~/tokens"), "WECOM_STORE"),
+    ("store_bad", lambda s: s.set(WECOM_STORE="file:///~/tokens"), "~ is expanded by a shell"),
+    (
+        "tilde",
+        lambda s: s.set(WECOM_CORPSECRET="", WECOM_CORPSECRET_FILE="~/s"),
+        "WECOM_CORPSECRET_FILE",
+    ),
     ("ca_missing", lambda s: s.set(REQUESTS_CA_BUNDLE="/no/such.pem"), "REQUESTS_CA_BUNDLE"),
 ]
 
@@ -231,6 +237,7 @@ CREDENTIAL: list[Case] = [
     ("invisible", lambda s: s.secret(f"{SECRET[:9]}\u200b{SECRET[9:]}"), "10"),
     ("invisible", lambda s: s.secret(f"{SECRET[:3]} {SECRET[3:]}"), "4"),
     ("invisible", lambda s: s.secret(f"\ufeff{SECRET}"), "1"),
+    ("invisible", lambda s: s.file(f"{SECRET}\u200bx".encode()), "WECOM_CORPSECRET_FILE"),
     ("invisible", lambda s: odd_corpid(s, "ｗｗ0123456789abcdef"), "WECOM_CORPID"),
     ("placeholder", lambda s: s.secret("${CORP_SECRET}"), "${CORP_SECRET}"),
     ("placeholder", lambda s: odd_corpid(s, "your_corpid"), "your_corpid"),
@@ -264,6 +271,9 @@ WAY: list[Case] = [
     ("tls_clock", lambda s: tls(s, "not-yet-valid"), "20"),
     ("tls_plain", lambda s: s.at(trouble.plain_http_called_by_https()), "WECOM_BASE_URL"),
     ("proxy_down", lambda s: proxy(s, "http://u:pass-word@127.0.0.1:9"), "http://***@127.0.0.1:9"),
+    ("proxy_down", lambda s: proxy(s, "http://u:pass-word#x@h:9"), "http://***@h:9"),
+    ("proxy_down", lambda s: proxy(s, "http://u:pass-word@"), "http://***@"),
+    ("proxy_down", lambda s: proxy(s, "u:pass-word@127.0.0.1:9"), "http_proxy"),
     ("proxy_auth", lambda s: tunnel(s, 407), "https_proxy"),
     ("forbidden", lambda s: tunnel(s, 403), "403"),
     ("bad_gateway", lambda s: tunnel(s, 503), "503"),

@@ -37,6 +37,11 @@ class Setting(NamedTuple):
     name: str
     file: Path | None = None
 
+    @property
+    def variable(self) -> str:
+        """The variable as it is spelled in the environment."""
+        return self.name if self.file is None else f"{self.name}_FILE"
+
 
 class Environment:
     """The variables behind one prefix, each also with `_FILE` behind its name."""
@@ -59,7 +64,7 @@ class Environment:
             raise SettingError(missing, name=self._prefix + names[0])
         for other in found[1:]:
             if other.value != found[0].value:
-                raise SettingError("disagree", name=found[0].name, other=other.name)
+                raise SettingError("disagree", name=found[0].variable, other=other.variable)
         return found[0]
 
     def read(self, *names: str) -> Setting | None:
@@ -106,7 +111,7 @@ class Environment:
         elif "/cgi-bin" in why:
             cause = "base_path"
         allow = f"{self._prefix}ALLOW_HTTP"
-        return SettingError(cause, name=setting.name, value=value, why=why, allow=allow)
+        return SettingError(cause, name=setting.variable, value=value, why=why, allow=allow)
 
 
 def read_secret_file(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Opens the store that a user names, by an object or by a URL."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -69,6 +70,8 @@ def store_of_environment(environ: Mapping[str, str] = os.environ) -> TokenStore 
 def _from_url(url: str) -> TokenStore | None:
     if not url:
         return None
+    if re.match(r"(file:/*)?~", url):
+        raise ValueError("~ is expanded by a shell only: write the whole path after file://")
     scheme, colon, rest = url.partition(":")
     if colon and scheme.lower() == "file":
         return _file(rest)

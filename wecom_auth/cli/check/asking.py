@@ -1,5 +1,6 @@
 """One question to the platform over plain HTTP: the answer, its time, or the cause of none."""
 
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from .finding import Finding, Run, Step
 from .settings import Settings
 
 _DAY = 86_400
+_PARSING = re.compile("Failed to parse")
 _LARGEST = 4_000_000
 """Bytes; the visible range of an app may name some ten thousand members."""
 
@@ -66,7 +68,7 @@ class Asker:
         failure = None
         try:
             response, body = self._send(url, params)
-        except OSError as error:  # which requests' are too
+        except (OSError, ValueError, TypeError) as error:  # the last two: a proxy's odd URL
             failure = self._unreached(error, url)
         finally:
             step.ms = round((time.monotonic() - began) * 1000)
@@ -92,11 +94,12 @@ class Asker:
         return response, bytes(body)
 
     def _unreached(self, error: Exception, url: str) -> Finding:
-        cause = network_cause(error) or "unreached"
+        cause = network_cause(error) or ("proxy_down" if proxy_of(url) else "unreached")
         facts = network_facts(error, url, self._limit)
         if cause == "tls_expired" and self._clock_is_off(url):
             cause = "tls_clock"
-        errmsg = redact(f"{type(error).__name__}: {error}", *self.hidden)
+        text = "" if _PARSING.match(str(error)) else f": {error}"  # it may quote a password
+        errmsg = redact(type(error).__name__ + text, *self.hidden)
         return Finding(cause, errmsg=errmsg, base=self._settings.by_base_url, **facts)
 
     def _clock_is_off(self, url: str) -> bool:

@@ -106,11 +106,11 @@ def _odd(settings: Settings, *, of_corpid: bool) -> Iterator[tuple[str, dict[str
             if found := look(setting):
                 yield found
     if _CORPID.fullmatch(secret.value) and not _CORPID.fullmatch(corpid.value):
-        yield "swapped", {"name": corpid.name, "other": secret.name}
+        yield "swapped", {"name": corpid.variable, "other": secret.variable}
     if len(secret.value) > _TOKEN and not of_corpid:
-        yield "token_as_secret", {"name": secret.name, "n": len(secret.value)}
+        yield "token_as_secret", {"name": secret.variable, "n": len(secret.value)}
     if secret.value.isdecimal() and not of_corpid:
-        yield "agentid_as_secret", {"name": secret.name}
+        yield "agentid_as_secret", {"name": secret.variable}
 
 
 Oddity = tuple[str, dict[str, Any]] | None
@@ -118,18 +118,18 @@ Oddity = tuple[str, dict[str, Any]] | None
 
 def _quoted(setting: Setting) -> Oddity:
     quoted = setting.value[0] in _QUOTES or setting.value[-1] in _QUOTES
-    return ("quotes", {"name": setting.name}) if quoted else None
+    return ("quotes", {"name": setting.variable}) if quoted else None
 
 
 def _invisible(setting: Setting) -> Oddity:
     for position, char in enumerate(setting.value, 1):
         hidden = unicodedata.category(char) in ("Cf", "Cc", "Zs", "Zl", "Zp", "Co", "Cn")
         if hidden or unicodedata.east_asian_width(char) in ("F", "W"):
-            return "invisible", {"name": setting.name, "n": position}
+            return "invisible", {"name": setting.variable, "n": position}
     return None
 
 
 def _placeholder(setting: Setting) -> Oddity:
     if not _PLACEHOLDER.fullmatch(setting.value):
         return None
-    return "placeholder", {"name": setting.name, "value": redact(setting.value)}
+    return "placeholder", {"name": setting.variable, "value": redact(setting.value)}

@@ -88,8 +88,6 @@ def _shelf(app: AppCredential) -> Shelf:
         Finding: it cannot be used.
     """
     url = os.environ.get("WECOM_STORE", "").strip()
-    if re.match(r"(file:/*)?~", url):
-        raise Finding("tilde", name="WECOM_STORE")
     try:
         if store := store_of_environment():
             store.load(app.key)
