@@ -19,7 +19,7 @@ import pytest
 import trouble
 from ways import raw_server
 
-from wecom_auth import cli
+from wecom_auth import AppCredential, TokenSource, TokenUnavailable, cli
 from wecom_auth._advice import CALLS, CAUSES, advise
 from wecom_auth.cli import check
 from wecom_auth.cli.check import report
@@ -526,6 +526,15 @@ def test_a_token_that_ends_soon_is_noted(stage: Stage, capsys: Any) -> None:
     assert "the token lives for another 90 s" in run(capsys)[1]
 
 
+def test_a_secret_that_sees_many_apps_names_a_few(stage: Stage, capsys: Any) -> None:
+    apps = [{"agentid": number, "name": f"App {number}"} for number in range(9)]
+    stage.says("agent/list", 0, agentlist=apps)
+    stage.says("agent/get", 301002)
+    told = says_it_in_both_languages(stage, "agent", "0 (App 0)", capsys, *AGENT)
+    assert told["advice"]["en"].endswith("0 (App 0), 1 (App 1), 2 (App 2), ...")
+    assert told["agent"] is None
+
+
 # --- with a store ---
 
 
@@ -547,7 +556,7 @@ def test_a_refusal_in_the_store_is_believed(stage: Stage, capsys: Any) -> None:
     stage.secret("another-secret-that-is-wrong")
     assert [run(capsys)[0] for _ in range(3)] == [1, 1, 1]
     assert stage.fake.gettoken_calls == 1
-    assert "met before" in run(capsys)[1]
+    assert "met before, and asked again in" in run(capsys)[1]
     reset()
     assert cli.main(["token"]) == 1
     assert stage.fake.gettoken_calls == 1
@@ -557,6 +566,15 @@ def test_control_without_a_store_each_run_asks(stage: Stage, capsys: Any) -> Non
     stage.secret("another-secret-that-is-wrong")
     assert [run(capsys)[0] for _ in range(3)] == [1, 1, 1]
     assert stage.fake.gettoken_calls == 3
+
+
+def test_a_rate_limit_in_the_store_is_believed_and_may_pass(stage: Stage, capsys: Any) -> None:
+    stage.set(WECOM_STORE=f"file://{stage.tmp_path}/tokens")
+    stage.fake.fail("rate-limited", times=1)
+    assert [run(capsys)[0] for _ in range(2)] == [3, 3]
+    assert stage.fake.gettoken_calls == 1
+    with pytest.raises(TokenUnavailable):
+        TokenSource(AppCredential.from_env()).get()
 
 
 def test_a_busy_platform_is_not_remembered(stage: Stage, capsys: Any) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 
 from ..._advice import CAUSES, advise
 
+_FEW = 3
+"""Apps named in a line; a secret of more rights may see them all."""
+
 
 class Finding(Exception):
     """The end of a check: its cause, by an id of the table, with the facts that its line names.
@@ -79,4 +82,5 @@ class Run:
     def own(self) -> str:
         """The app of this secret, in words; empty where nobody knows."""
         apps = [self.agent] if self.agent else self.agents or []
-        return ", ".join(f"{app['agentid']} ({app['name']})" for app in apps)
+        names = [f"{app['agentid']} ({app['name']})" for app in apps]
+        return ", ".join([*names[:_FEW], *(["..."] if len(names) > _FEW else [])])

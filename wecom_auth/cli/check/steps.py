@@ -5,7 +5,7 @@ from typing import Any
 
 from ..._credential.exchange import TOKEN_LIFE, Grant, seconds
 from ..._http.trouble import proxy_of
-from ...errors import CREDENTIAL, RATE_LIMITED, CredentialError
+from ...errors import CREDENTIAL, RATE_LIMITED, CredentialError, TokenUnavailable
 from .asking import Answer, Asker
 from .finding import Finding, Run, Step
 from .refusals import of_agent, of_call, of_credential
@@ -38,7 +38,8 @@ def ask_everything(run: Run, settings: Settings, limit: float) -> Finding:
 def _gettoken(run: Run, settings: Settings, asker: Asker) -> str:
     """Fetch one token, and leave it in the store, if one is set."""
     if known := settings.shelf.failure(time.time()):
-        run.steps.append(Step("gettoken", known.errcode, trouble="met before, in the store"))
+        when = str(known).rpartition(" | ")[2]  # met before, and asked again in so many seconds
+        run.steps.append(Step("gettoken", known.errcode, trouble=when))
         remembered = Answer(known.errcode or 0, known.errmsg, {})
         raise of_credential(run, settings, remembered)
     seen, _ = settings.shelf.read(time.monotonic(), time.time())
@@ -59,7 +60,8 @@ def _gettoken(run: Run, settings: Settings, asker: Asker) -> str:
 def _remember(settings: Settings, answer: Answer, wall: float) -> None:
     """Tell the neighbours: a hundred hosts with a wrong secret would block the IP."""
     if answer.errcode in CREDENTIAL | {RATE_LIMITED}:
-        failure = CredentialError("", errcode=answer.errcode, errmsg=answer.errmsg)
+        kind = TokenUnavailable if answer.errcode == RATE_LIMITED else CredentialError
+        failure = kind("", errcode=answer.errcode, errmsg=answer.errmsg)
         settings.shelf.leave_failure(failure, wall, _REMEMBERED)
 
 
