@@ -144,6 +144,12 @@ def odd_corpid(stage: Stage, corpid: str) -> None:
     stage.set(WECOM_CORPID=corpid)
 
 
+def wrong_twice(stage: Stage) -> None:
+    """The platform looks at the corpid first."""
+    odd_corpid(stage, "ww0000000000000000")
+    stage.secret("t0ken" * 43)
+
+
 def unreachable(stage: Stage, number: int) -> None:
     """What the kernel says where there is no route; a test machine may have one anywhere."""
 
@@ -233,6 +239,7 @@ SETTINGS: list[Case] = [
 CREDENTIAL: list[Case] = [
     ("secret", lambda s: s.secret(SECRET[::-1]), "40001"),
     ("secret", lambda s: s.says("gettoken", 40091), "40091"),
+    ("secret", lambda s: s.secret("ww" + "1" * 16), "40001"),
     ("quotes", lambda s: s.secret(f"“{SECRET}"), "WECOM_CORPSECRET"),
     ("invisible", lambda s: s.secret(f"{SECRET[:9]}\u200b{SECRET[9:]}"), "10"),
     ("invisible", lambda s: s.secret(f"{SECRET[:3]} {SECRET[3:]}"), "4"),
@@ -245,6 +252,7 @@ CREDENTIAL: list[Case] = [
     ("token_as_secret", lambda s: s.secret("t0ken" * 43), "215"),
     ("agentid_as_secret", lambda s: s.secret("1000002"), "AgentId"),
     ("corpid", lambda s: odd_corpid(s, "ww0000000000000000"), "ww0000000000000000"),
+    ("corpid", wrong_twice, "ww0000000000000000"),
     ("corpid", lambda s: odd_corpid(s, "not-a-corpid"), "(12 characters)"),
     ("corpid_of_mp", lambda s: odd_corpid(s, "wx0123456789abcdef"), "wx0123456789abcdef"),
     ("disabled", lambda s: s.says("gettoken", 50003), "50003"),
@@ -464,6 +472,18 @@ def test_at_least_forty_causes_are_staged() -> None:
     notes = {"permanent_code", "clock_ahead", "clock_behind", "by_proxy", "token_ends", "see_below"}
     of_calls = {"no_token", "agent_downstream", "ticket_rate"}
     assert CAUSES.keys() - staged - notes - of_calls == {"unreached"}
+
+
+@pytest.mark.parametrize("path", ["gettoken", "get_api_domain_ip"])
+def test_words_of_the_platform_that_repeat_a_secret_are_masked(
+    path: str, stage: Stage, capsys: Any
+) -> None:
+    stage.hidden.append(token := stage.fake.issue(CORPID, SECRET))
+    echoed = f", or token {token}" if path != "gettoken" else ""
+    stage.says(path, 40001, f"bad corpsecret {SECRET}{echoed}")
+    out = run(capsys)[1] + run(capsys, "--json")[1]
+    assert "bad corpsecret ***" in out
+    no_secret_in(stage, out)
 
 
 # --- green ---

@@ -230,6 +230,7 @@ FOREIGN: dict[str, tuple[str, Case]] = {
     "403": ("forbidden", (403, {"Content-Type": "text/plain"}, b"denied")),
     "407": ("proxy_auth", (407, {}, b"")),
     "400": ("portal", (400, PAGE, b"<html>plain HTTP request to HTTPS port</html>")),
+    "400 in plain text": ("not_wecom", (400, {"Content-Type": "text/plain"}, b"bad")),
     "413 in JSON": ("not_wecom", (413, JSON, b'{"error":"too large"}')),
     "a file that failed": ("bad_gateway", (500, FILE, b"{}")),
     "a sign-in page": ("portal", (200, PAGE, b"<!doctype html>{]")),
