@@ -15,14 +15,14 @@ import sys
 
 import requests
 
-from wecom_auth import AppCredential, attach
+from wecom_auth import AppCredential, attach, raise_for_errcode
 
 app = AppCredential.from_env()
 session = attach(requests.Session(), app)
 
 
 def send(touser: str, content: str) -> str:
-    """Send a text to a member; returns what the platform says."""
+    """Send a text to a member; raises APIError where the platform, or a proxy, says no."""
     answer = session.post(
         f"{app.base_url}/cgi-bin/message/send",
         json={
@@ -33,7 +33,7 @@ def send(touser: str, content: str) -> str:
         },
         timeout=10,
     )
-    return str(answer.json()["errmsg"])
+    return str(raise_for_errcode(answer).json()["errmsg"])
 
 
 if __name__ == "__main__":

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import errno
 import pickle
+import urllib.error
+import urllib.request
 from typing import Any
 
+import httpx
 import pytest
 import requests
+import trouble
 from ways import SECRET, Client, all_ways, platform, raw_server
 
 from wecom_auth import (
     APIError,
     AppCredential,
     CredentialError,
+    TokenConnectionError,
     TokenSource,
+    TokenTimeout,
     TokenUnavailable,
     WeComError,
     errors,
 )
+from wecom_auth._advice import CALLS
+from wecom_auth._http.trouble import network_cause
 from wecom_auth.errors import (
-    TokenConnectionError,
-    TokenTimeout,
     describe,
     help_url,
 )
@@ -78,8 +86,9 @@ def test_existing_handlers_catch_them(kind: type[WeComError]) -> None:
 
 def test_what_to_do_is_said() -> None:
     assert describe("gettoken", 60020, "not allow") == (
-        "gettoken: errcode 60020: not allow | add this machine's public IP to the app's trusted"
-        " IPs, or go by a proxy that has one | " + help_url(60020)
+        "gettoken: errcode 60020: not allow | this machine's IP is not a trusted IP of this app"
+        " (60020): add it on the app's page under trusted IPs (it takes about a minute) | "
+        + help_url(60020)
     )
     assert describe("x", 99999, "") == f"x: errcode 99999: no errmsg | {help_url(99999)}"
 
@@ -90,9 +99,163 @@ def test_each_code_is_of_one_kind() -> None:
     assert not {42007, 42012, 41001} & frozenset().union(*classes)
 
 
-def test_the_texts_are_readable_on_any_console() -> None:
-    for text in errors._ADVICE.values():
-        assert text.encode("gbk").decode("ascii") == text
+@pytest.mark.parametrize("code", CALLS)
+def test_every_errcode_of_the_table_has_both_sentences(code: int) -> None:
+    error = APIError("x", errcode=code)
+    assert error.advice.encode("gbk").decode("ascii") == error.advice
+    assert any(char >= "\u4e00" for char in error.advice_zh.encode("gbk").decode("gbk"))
+    for text in (error.advice, error.advice_zh):
+        assert not set("{}") & set(text)
+        assert "()" not in text
+        assert "  " not in text
+    assert error.advice in describe("x", code, "")
+
+
+def test_what_was_one_sentence_is_three() -> None:
+    sentences = {APIError("x", errcode=code).advice for code in (301002, 48002, 60011)}
+    assert len(sentences) == 3
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "advice"),
+    [
+        ("not allow, from ip: 203.0.113.7, more info", "203.0.113.7 is not a trusted IP"),
+        ("not allow, from ip: 2001:db8::7, more info", "goes out by IPv6 (2001:db8::7)"),
+        ("not allow", "this machine's IP is not a trusted IP"),
+    ],
+)
+def test_the_ip_in_the_platforms_words_is_named(errmsg: str, advice: str) -> None:
+    error = APIError("x", errcode=60020, errmsg=errmsg)
+    assert advice in error.advice
+    assert advice in describe("x", 60020, errmsg)
+    assert "60020" in error.advice_zh
+
+
+def test_a_cause_says_more_than_an_errcode() -> None:
+    facts = {"corpid": "ww01", "n": 3, "advice": "copy it"}
+    error = APIError("x", errcode=41001, cause="no_token", facts=facts)
+    assert "gettoken for ww01 was refused 3 s ago: copy it" in error.advice
+    assert "3 秒前 ww01 的 gettoken 被拒了" in error.advice_zh
+    assert APIError("x", errcode=41001).advice.startswith("the call went out without a token: ")
+    assert APIError("x", cause="none such").advice == ""
+
+
+# --- failures of the network, of any client ---
+
+
+def by_requests(url: str) -> None:
+    requests.get(url, timeout=0.3)
+
+
+def by_httpx(url: str) -> None:
+    httpx.get(url, timeout=0.3)
+
+
+def by_urllib(url: str) -> None:
+    urllib.request.urlopen(url, timeout=0.3)
+
+
+def by_aiohttp(url: str) -> None:
+    aiohttp = pytest.importorskip("aiohttp")
+
+    async def get() -> None:
+        timeout = aiohttp.ClientTimeout(sock_connect=0.3, sock_read=0.3)
+        async with aiohttp.ClientSession() as session, session.get(url, timeout=timeout):
+            pass
+
+    asyncio.run(get())
+
+
+PLACES: dict[str, Any] = {
+    "dns": trouble.no_such_host,
+    "refused": trouble.nobody_listens,
+    "timeout_read": trouble.silent,
+    "reset": trouble.hanging_up,
+    "tls_plain": trouble.plain_http_called_by_https,
+    "tls_ca": lambda: trouble.tls("good"),
+}
+
+
+@pytest.mark.parametrize("client", [by_requests, by_httpx, by_urllib, by_aiohttp])
+@pytest.mark.parametrize("cause", PLACES)
+def test_the_cause_of_a_failure_is_found(cause: str, client: Any) -> None:
+    with PLACES[cause]() as url, pytest.raises(Exception) as caught:  # noqa: PT011
+        client(url)
+    assert network_cause(caught.value) == cause
+
+
+class ConnectTimeout(Exception):
+    """As httpx and requests call it."""
+
+
+class ProxyError(Exception):
+    """As httpx calls it."""
+
+    __module__ = "httpx"
+
+
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        ("timeout_connect", ConnectTimeout()),
+        ("timeout_connect", urllib.error.URLError(TimeoutError())),
+        ("timeout_connect", OSError(errno.ETIMEDOUT, "timed out")),
+        ("timeout_read", TimeoutError()),
+        ("no_route", OSError(errno.EHOSTUNREACH, "no route")),
+        ("refused", OSError("Multiple exceptions: [Errno 111] x, [Errno 99] y")),
+        ("refused", ExceptionGroup("two addresses", [ConnectionRefusedError(111, "no")])),
+        ("proxy_auth", ProxyError("407 Proxy Authentication Required")),
+        ("forbidden", ProxyError("403 Forbidden")),
+        ("proxy_down", ProxyError("no such host")),
+        ("", ValueError("no failure of the network")),
+    ],
+)
+def test_the_cause_by_name_and_number(cause: str, error: Exception) -> None:
+    assert network_cause(error) == cause
+    wrapped = RuntimeError("outer")
+    wrapped.__cause__ = error
+    assert network_cause(wrapped) == cause or isinstance(error, urllib.error.URLError)
+
+
+def test_a_circle_of_errors_ends() -> None:
+    one, other = ValueError(), ValueError()
+    one.__cause__, other.__context__ = other, one
+    assert network_cause(one) == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "named"),
+    [
+        (trouble.nobody_listens, TokenConnectionError, "refuses the connection"),
+        (trouble.silent, TokenTimeout, "gave no answer within 0.3 s"),
+        (lambda: trouble.tls("good"), TokenConnectionError, "REQUESTS_CA_BUNDLE"),
+    ],
+)
+def test_a_source_says_why_the_platform_was_not_reached(place: Any, kind: Any, named: str) -> None:
+    with place() as url, pytest.raises(kind) as caught:
+        TokenSource(AppCredential("ww1", SECRET, base_url=url)).get(timeout=0.3)
+    for error in again(caught.value):
+        assert named in error.advice
+        assert "127.0.0.1:" in error.advice_zh
+        assert named in str(error)
+
+
+def test_a_page_in_place_of_gettoken_says_so() -> None:
+    with platform() as (fake, app):
+        fake.fail("garbage", path="gettoken")
+        with pytest.raises(TokenUnavailable) as caught:
+            TokenSource(app).get(timeout=5)
+    assert caught.value.cause == "portal"
+    assert "a web page (HTML)" in str(caught.value)
+
+
+def test_a_secret_in_the_corpids_place_is_shown_nowhere() -> None:
+    with trouble.nobody_listens() as url:
+        app = AppCredential(SECRET, "ww0123456789abcdef", base_url=url)
+        with pytest.raises(TokenConnectionError) as caught:
+            TokenSource(app).get(timeout=5)
+    assert SECRET not in repr((app, caught.value, str(caught.value), vars(caught.value)))
+    assert repr(app).startswith(f"AppCredential(corpid='({len(SECRET)} characters)'")
 
 
 def down(fake: Any, app: Any) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(wecom_auth.__file__).parent
 EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
 
 ORDER = [
-    {"errors", "_clock", "_lazy", "_log"},
+    {"_advice", "errors", "_clock", "_lazy", "_log"},
     {"_http"},
     {"_credential"},
     {"stores"},

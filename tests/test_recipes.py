@@ -61,6 +61,17 @@ def test_quick_start(cook, fake):
     assert fake.gettoken_calls == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("ip-not-trusted", "trusted IP"), (81013, "none of the receivers"), ("outage", "HTTP 502")],
+)
+def test_quick_start_says_so_where_a_message_is_lost(cook, fake, fault, told):
+    fake.fail(fault, path="message/send")
+    run = cook("quick_start.py", "zhangsan", "lost")
+    assert run.returncode == 1
+    assert told in run.stderr
+
+
 def test_attach_to_a_session(cook, fake, tmp_path):
     report = tmp_path / "report.pdf"
     report.write_bytes(b"%PDF-1.7 " + bytes(range(256)) * 1000)

@@ -1,5 +1,7 @@
 """What can go wrong, and what each errcode asks of the person who reads it."""
 
+import re
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -22,30 +24,6 @@ RATE_LIMITED = 45009
 
 IP_NOT_TRUSTED = 60020
 
-_SECRET = "compare corpsecret with the app's page in the admin console; each app has its own"
-_PERMISSION = "grant the app this permission or scope in the admin console"
-_ADVICE = {
-    -1: "the platform is busy: try again later",
-    6000: "the data is being changed by another call: try again later",
-    40001: _SECRET,
-    40013: "compare corpid with 'My Company' in the admin console",
-    40014: "the token is not valid for this call: wrong app or wrong kind of token",
-    40091: _SECRET,
-    41001: "the call carries no access_token: is the session attached, the URL under base_url?",
-    41002: "corpid is missing",
-    41004: "corpsecret is missing",
-    42001: "the token has expired",
-    45009: "called too often: wait a minute, and share one token between processes",
-    45033: "too many calls at once: make fewer in parallel",
-    48002: _PERMISSION,
-    48003: _PERMISSION,
-    48004: _PERMISSION,
-    50003: "the app is disabled: enable it in the admin console",
-    60011: _PERMISSION,
-    60020: "add this machine's public IP to the app's trusted IPs, or go by a proxy that has one",
-    301002: _PERMISSION,
-}
-
 
 def help_url(errcode: int) -> str:
     """The platform's own look-up page for an errcode.
@@ -64,23 +42,39 @@ class WeComError(requests.RequestException):
         message: what happened, in words; holds neither token nor secret.
         errcode: the platform's number, where the platform answered.
         errmsg: the platform's own text; it changes freely, never match on it.
+        cause: an id of the table of causes, where more is known than the errcode; the same ids
+            as in `wecom-auth check --json`: `"dns"`, `"refused"`, `"portal"`, ...
+        facts: what the sentence of that cause names, for example `{"host": "gateway.example"}`.
 
     Attributes:
-        errcode, errmsg: the same.
+        errcode, errmsg, cause, facts: the same.
         request, response: as on any `requests.RequestException`, without the token.
 
     Example:
-        >>> error = WeComError("gettoken failed", errcode=60020)
-        >>> error.errcode, error.help_url
-        (60020, 'https://open.work.weixin.qq.com/devtool/query?e=60020')
+        >>> error = WeComError("gettoken failed", errcode=60111)
+        >>> error.advice
+        'no such userid: check its spelling and whether the app sees it'
+        >>> error.advice_zh
+        '没有这个 userid：核对拼写和应用可见范围'
+        >>> error.help_url
+        'https://open.work.weixin.qq.com/devtool/query?e=60111'
     """
 
     def __init__(
-        self, message: str = "", *, errcode: int | None = None, errmsg: str = "", **kwargs: Any
+        self,
+        message: str = "",
+        *,
+        errcode: int | None = None,
+        errmsg: str = "",
+        cause: str = "",
+        facts: Mapping[str, object] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(message, **kwargs)
         self.errcode = errcode
         self.errmsg = errmsg
+        self.cause = cause
+        self.facts = dict(facts or {})
 
     @property
     def help_url(self) -> str | None:
@@ -89,12 +83,23 @@ class WeComError(requests.RequestException):
 
     @property
     def advice(self) -> str:
-        """What to do about it; empty where nobody knows."""
-        return "" if self.errcode is None else _ADVICE.get(self.errcode, "")
+        """Return what to do about it, in English; empty where nobody knows."""
+        return self._advice("en")
+
+    @property
+    def advice_zh(self) -> str:
+        """Return the same advice in Chinese."""
+        return self._advice("zh")
+
+    def _advice(self, lang: str) -> str:
+        return advice_of(self.cause or self.errcode, self.errmsg, self.facts, lang)
 
 
 class APIError(WeComError):
-    """The platform answered a call with a non-zero errcode; raised by `raise_for_errcode`."""
+    """A call failed: a non-zero errcode, or an answer that is not the platform's.
+
+    Raised by `raise_for_errcode`. Where a proxy answered, `errcode` is None and `cause` says more.
+    """
 
 
 class CredentialError(WeComError):
@@ -109,11 +114,32 @@ class TokenUnavailable(WeComError):
 
 
 class TokenConnectionError(TokenUnavailable, requests.ConnectionError):
-    """No token could be had: the platform was not reached."""
+    """No token could be had: the platform was not reached.
+
+    `advice` says which of DNS, a refused connection, TLS, a proxy or the route it is.
+
+    Example:
+        >>> try:
+        ...     source.get()
+        ... except TokenConnectionError as error:
+        ...     print(error.cause, error.advice)  # doctest: +SKIP
+        dns the host name qyapi.weixin.qq.com cannot be resolved: check DNS
+    """
 
 
 class TokenTimeout(TokenUnavailable, requests.Timeout):
-    """No token could be had within the time limit."""
+    """No token could be had within the time limit.
+
+    `cause` is `"timeout_connect"` where the connection did not come about (a firewall, a proxy
+    that is not set), `"timeout_read"` where the answer did not come.
+
+    Example:
+        >>> try:
+        ...     source.get(timeout=3)
+        ... except TokenTimeout as error:
+        ...     print(error.advice)  # doctest: +SKIP
+        qyapi.weixin.qq.com took the connection and gave no answer within 3 s
+    """
 
 
 def remembered(failure: WeComError, left: float) -> WeComError:
@@ -142,7 +168,7 @@ def renewed(error: WeComError) -> WeComError:
 
 def describe(what: str, errcode: int, errmsg: str) -> str:
     """One line: what failed, the platform's words, what to do, where to read on."""
-    advice = _ADVICE.get(errcode)
+    advice = advice_of(errcode, errmsg)
     return (
         f"{what}: errcode {errcode}: {errmsg or 'no errmsg'}"
         + (f" | {advice}" if advice else "")
@@ -150,16 +176,59 @@ def describe(what: str, errcode: int, errmsg: str) -> str:
     )
 
 
-def unreached(error: Exception) -> type[TokenUnavailable]:
+def network_kind(error: Exception, cause: str = "") -> type[TokenUnavailable]:
     """Return the class of the failure that an error of the network is.
 
     It is found by `requests`' own names as well. Where a body stalls or is cut short, requests
     calls that by others: the first ConnectionError, around urllib3's own, the second
     ChunkedEncodingError.
+
+    Args:
+        error: what the client raised.
+        cause: the id of its cause, where the client is not requests.
     """
     stalled = isinstance(next(iter(error.args), None), urllib3.exceptions.ReadTimeoutError)
-    if isinstance(error, requests.Timeout) or stalled:
+    if isinstance(error, requests.Timeout) or stalled or cause.startswith("timeout"):
         return TokenTimeout
-    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return TokenConnectionError
-    return TokenUnavailable
+    cut = requests.ConnectionError | requests.exceptions.ChunkedEncodingError
+    return TokenConnectionError if isinstance(error, cut) or cause else TokenUnavailable
+
+
+def advice_of(
+    cause: str | int | None,
+    errmsg: str = "",
+    facts: Mapping[str, object] | None = None,
+    lang: str = "en",
+) -> str:
+    """Return the sentence for a cause or an errcode; empty where nobody knows.
+
+    Args:
+        cause: an id of the table of causes, or an errcode.
+        errmsg: the platform's words, of which the IP in a 60020 is taken.
+        facts: what the sentence names.
+        lang: `"en"` or `"zh"`.
+
+    Example:
+        >>> advice_of(60020, "not allow to access from your ip, from ip: 203.0.113.7, more")
+        "203.0.113.7 is not a trusted IP of this app (60020): add it on the app's page under \
+trusted IPs (it takes about a minute)"
+    """
+    if cause is None:
+        return ""
+    from ._advice import advise  # a page of text, which a program that meets no error never needs
+
+    known: dict[str, object] = {"code": cause, **facts_of(errmsg), **(facts or {})}
+    if cause == IP_NOT_TRUSTED and ":" in str(known.get("ip", "")):
+        cause = "ip_v6"
+    return advise(cause, known, lang)
+
+
+def facts_of(errmsg: str) -> dict[str, object]:
+    """Return what the platform's words name: the IP that a call came from.
+
+    Example:
+        >>> facts_of("not allow to access from your ip, hint: [1], from ip: 203.0.113.7, more")
+        {'ip': '203.0.113.7'}
+    """
+    found = re.search(r"from ip: ([0-9A-Fa-f.:]*[0-9A-Fa-f])", errmsg)
+    return {"ip": found[1]} if found else {}

@@ -1,8 +1,12 @@
 """The command line: what it prints, its exit codes, and what it hands on to whom."""
 
+import io
+import json
 import os
+import re
 import subprocess
 import sys
+import time
 from types import ModuleType
 
 import pytest
@@ -16,7 +20,7 @@ from wecom_auth import (
 from wecom_auth.cli import demo
 from wecom_auth.cli import fake as serve_command
 from wecom_auth.cli.console import say
-from wecom_auth.testing import FakeWeCom
+from wecom_auth.testing import FakeWeCom, reset
 
 CORPID, SECRET = "ww0123456789abcdef", "s3cret-of-the-app"
 
@@ -98,15 +102,77 @@ def test_a_refusal_comes_with_advice_and_the_help_page(fake, monkeypatch, capsys
     monkeypatch.setenv("WECOM_CORPSECRET", SECRET + "x")
     err = failure(capsys, 1)
     assert "40001" in err
-    assert "\n  compare corpsecret with the app's page" in err
+    assert "\n  the platform refuses the secret (40001): copy the Secret from" in err
     assert "\n  https://open.work.weixin.qq.com/devtool/query?e=40001" in err
 
 
-@pytest.mark.parametrize("trouble", ["drop", "hang"])
-def test_a_platform_that_is_not_reached(fake, monkeypatch, capsys, trouble):
+@pytest.mark.parametrize(
+    ("trouble", "advice"),
+    [("drop", "closed the connection without an answer"), ("hang", "gave no answer within")],
+)
+def test_a_platform_that_is_not_reached(fake, monkeypatch, capsys, trouble, advice):
     monkeypatch.setattr("wecom_auth._source.source.TIME_LIMIT", 0.5)
     with fake.fail(trouble):
-        assert "WECOM_BASE_URL, HTTP_PROXY and HTTPS_PROXY" in failure(capsys, 1)
+        assert re.search(rf"\n  127.0.0.1:\d+ .*{advice}", failure(capsys, 1))
+
+
+def test_json_is_for_other_programs(fake, capsys):
+    assert cli.main(["token", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told.keys() == {"access_token", "expires_at"}
+    assert told["access_token"] == fake.token(CORPID, SECRET)
+    assert 7130 <= told["expires_at"] - time.time() <= 7140
+
+
+@pytest.mark.parametrize("form", ["--show", "--json"])
+@pytest.mark.parametrize("way", ["argument", "stdin"])
+def test_a_rejected_token_is_dropped_and_another_one_printed(
+    fake, monkeypatch, capsys, tmp_path, form, way
+):
+    monkeypatch.setenv("WECOM_STORE", f"file://{tmp_path}/tokens")
+    assert cli.main(["token", "--show"]) == 0
+    dead = capsys.readouterr().out.strip()
+    fake.revoke()
+    reset()  # as in another process: the dead token is in the store only
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{dead}\n"))
+    assert cli.main(["token", form, "--rejected", "-" if way == "stdin" else dead]) == 0
+    fresh = fake.token(CORPID, SECRET)
+    assert fresh in capsys.readouterr().out
+    assert fresh != dead
+    assert fake.gettoken_calls == 2
+    reset()
+    assert cli.main(["token", "--show", "--rejected", dead]) == 0
+    assert capsys.readouterr().out.strip() == fresh
+    assert fake.gettoken_calls == 2, "a neighbour has replaced it already"
+
+
+def test_control_without_rejected_the_dead_token_comes_out_of_the_store(
+    fake, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setenv("WECOM_STORE", f"file://{tmp_path}/tokens")
+    assert cli.main(["token", "--show"]) == 0
+    fake.revoke()
+    reset()
+    assert cli.main(["token", "--show"]) == 0
+    assert len(set(capsys.readouterr().out.split())) == 1
+
+
+def test_a_token_that_the_platform_gives_out_again_is_not_fresh(fake, capsys):
+    assert cli.main(["token", "--show"]) == 0
+    same = capsys.readouterr().out.strip()
+    assert cli.main(["token", "--show", "--rejected", same]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "gives out the same token again" in err
+    assert same not in err
+
+
+@pytest.mark.parametrize("rejected", ["", " ", "-"])
+def test_rejected_wants_a_token(fake, monkeypatch, capsys, rejected):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert cli.main(["token", "--rejected", rejected]) == 2
+    assert "--rejected names no token" in capsys.readouterr().err
+    assert fake.gettoken_calls == 0
 
 
 def test_the_life_that_a_token_has_left():
@@ -214,7 +280,7 @@ def test_fake_wants_a_port(port, capsys):
 # --- help, version, and the way in ---
 
 
-@pytest.mark.parametrize("command", ["", "demo", "token", "run", "fake"])
+@pytest.mark.parametrize("command", ["", "demo", "check", "token", "run", "fake"])
 def test_help_reads_well_on_any_console(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([*command.split(), "--help"])
@@ -223,6 +289,14 @@ def test_help_reads_well_on_any_console(command, capsys):
     assert out.isascii()
     assert out.startswith(f"usage: wecom-auth {command}".rstrip())
     assert max(map(len, out.splitlines())) <= 80, out
+
+
+def test_help_shows_the_environment(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    for name in ("WECOM_CORPSECRET_FILE", "WECOM_BASE_URL", "WECOM_STORE", "WECOM_LANG"):
+        assert name in out
 
 
 def test_run_takes_a_short_h(capsys):

@@ -392,7 +392,10 @@ def test_what_cannot_work_is_told_before_the_script_runs(
     [
         ({"WECOM_CORPID": "c"}, "WECOM_CORPSECRET is not set"),
         ({"WECOM_CORPSECRET": "s"}, "WECOM_CORPID is not set"),
-        ({"WECOM_CORPID": "c", "WECOM_CORPSECRET_FILE": "absent"}, "WECOM_CORPSECRET_FILE: cannot"),
+        (
+            {"WECOM_CORPID": "c", "WECOM_CORPSECRET_FILE": "absent"},
+            "WECOM_CORPSECRET_FILE names",
+        ),
     ],
 )
 def test_half_a_credential_keeps_no_alert_from_going_out(

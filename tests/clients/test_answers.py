@@ -195,37 +195,116 @@ def test_a_hook_does_not_stand_in_the_way_of_healing(way: str, stream: bool, hoo
         assert response.json()["userid"] == "a"
 
 
-def made(case: Case, stream: bool = True) -> requests.Response:
+def made(
+    case: Case, stream: bool = True, path: str = "odd", method: str = "GET", **options: Any
+) -> requests.Response:
     fake = FakeWeCom()
-    fake.route("odd", case, check_token=False)
+    fake.route(path, case, check_token=False)
+    options |= {"stream": True, "timeout": 20}
     with fake.serve() as url:
-        response = requests.get(f"{url}/cgi-bin/odd", stream=True, timeout=20)
+        response = requests.request(method, f"{url}/cgi-bin/{path}", **options)
         if not stream:
             _ = response.content
         return response
 
 
-PASS = [
-    "success",
-    "nested",
-    "nested, no errcode on top",
-    "a list",
-    "a JSON file",
-    "a header that says 0",
-    "empty",
-    "cut off",
-    "null",
-    "a word",
-]
+PNG = {"Content-Type": "image/png"}
+PASS: dict[str, Case] = {
+    **{name: NO_REJECTIONS[name] for name in ("success", "nested", "a JSON file")},
+    "a header that says 0": NO_REJECTIONS["a header that says 0"],
+    "an empty JSON file": (200, FILE, b""),
+    "a web page as a file": (200, {**PAGE, **FILE, **PAGE}, b"<html>"),
+    "a picture": (200, PNG, b"\x89PNG"),
+    "an empty picture": (200, PNG, b""),
+    "text": (200, {"Content-Type": "text/plain"}, b"ok"),
+    "bytes of no type": (200, {}, b"\x89PNG"),
+    "JSON that is called a page": (200, PAGE, b'{"errcode":0,"errmsg":"ok"}'),
+    "part of a JSON file": (206, JSON, b'{"list":'),
+    "a redirect": (302, {**PAGE, "Location": "/elsewhere"}, b"<html>moved</html>"),
+}
+FOREIGN: dict[str, tuple[str, Case]] = {
+    "502": ("bad_gateway", (502, PAGE, b"<html><h1>502 Bad Gateway</h1></html>")),
+    "503 empty": ("bad_gateway", (503, {}, b"")),
+    "502 with a header": ("bad_gateway", (502, {**PAGE, "Error-Code": "0"}, b"<html>")),
+    "404": ("not_found", (404, PAGE, b"<html>no such page</html>")),
+    "403": ("forbidden", (403, {"Content-Type": "text/plain"}, b"denied")),
+    "407": ("proxy_auth", (407, {}, b"")),
+    "400": ("portal", (400, PAGE, b"<html>plain HTTP request to HTTPS port</html>")),
+    "400 in plain text": ("not_wecom", (400, {"Content-Type": "text/plain"}, b"bad")),
+    "413 in JSON": ("not_wecom", (413, JSON, b'{"error":"too large"}')),
+    "a file that failed": ("bad_gateway", (500, FILE, b"{}")),
+    "a sign-in page": ("portal", (200, PAGE, b"<!doctype html>{]")),
+    "a page of no type": ("portal", (200, {}, b" <html>")),
+    "empty": ("not_wecom", (200, JSON, b"")),
+    "empty, no type": ("not_wecom", (200, {}, b"")),
+    **{
+        name: ("not_wecom", NO_REJECTIONS[name])
+        for name in ("a list", "cut off", "null", "a word", "nested, no errcode on top")
+    },
+}
 
 
-@pytest.mark.parametrize("name", PASS)
+@pytest.mark.parametrize("case", PASS.values(), ids=PASS)
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_passes(name: str, stream: bool) -> None:
-    case = NO_REJECTIONS[name]
-    response = made(case)
+def test_what_passes(case: Case, stream: bool) -> None:
+    response = made(case, stream=stream, allow_redirects=False)
     assert raise_for_errcode(response, stream=stream) is response
     assert response.content == case[2]
+
+
+@pytest.mark.parametrize(("cause", "case"), FOREIGN.values(), ids=FOREIGN)
+def test_an_answer_that_is_not_the_platforms_is_raised(cause: str, case: Case) -> None:
+    with pytest.raises(APIError, match="a proxy answered, not the platform") as caught:
+        raise_for_errcode(made(case, stream=False))
+    error = caught.value
+    assert (error.cause, error.errcode, error.help_url) == (cause, None, None)
+    assert "127.0.0.1:" in error.advice or cause == "proxy_auth"
+    assert error.advice in str(error)
+    assert error.advice_zh != error.advice
+    assert error.response is not None
+    assert error.response.content == case[2], "still to be read"
+
+
+@pytest.mark.parametrize("name", [name for name, (_, case) in FOREIGN.items() if case[0] == 200])
+def test_a_stream_that_nobody_has_read_is_left_alone(name: str) -> None:
+    _, case = FOREIGN[name]
+    response = made(case)
+    assert raise_for_errcode(response) is response
+    assert response.content == case[2]
+
+
+@pytest.mark.parametrize("path", ["gettoken", "service/get_suite_token", "corpgroup/corp/gettoken"])
+def test_an_exchange_has_an_errcode_on_failure_only(path: str) -> None:
+    success = (200, JSON, b'{"suite_access_token":"t","expires_in":7200}')
+    assert raise_for_errcode(made(success, stream=False, path=path)).ok
+    with pytest.raises(APIError):
+        raise_for_errcode(made(FOREIGN["a sign-in page"][1], stream=False, path=path))
+
+
+def test_the_answer_to_a_head_request_has_no_body() -> None:
+    assert raise_for_errcode(made(NO_REJECTIONS["success"], stream=False, method="HEAD")).ok
+
+
+@pytest.mark.parametrize("fault", ["outage", "garbage"])
+@all_ways()
+def test_a_page_in_the_platforms_place_is_raised_by_the_hook(way: str, fault: str) -> None:
+    with platform() as (fake, app):
+        client = Client(way, app)
+        warm(client)
+        fake.fail(fault, path="message/send")
+        with pytest.raises(APIError) as caught:
+            client.post("message/send", json={}, hooks={"response": raise_for_errcode})
+        token = str(fake.token(CORP, SECRET))
+        assert token not in repr((caught.value, vars(caught.value)))
+
+
+def test_the_hook_lets_a_redirect_be_followed() -> None:
+    fake = FakeWeCom()
+    fake.route("old", (302, {**PAGE, "Location": "new"}, b"<html>moved</html>"), check_token=False)
+    fake.route("new", NO_REJECTIONS["success"], check_token=False)
+    with fake.serve() as url:
+        hooks = {"response": raise_for_errcode}
+        assert requests.get(f"{url}/cgi-bin/old", hooks=hooks, timeout=20).json()["errcode"] == 0
 
 
 @pytest.mark.parametrize("name", ["401", "502", "part of a file"])

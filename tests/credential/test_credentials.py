@@ -136,20 +136,20 @@ def test_it_reads_the_process_environment_and_another_prefix(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("environ", "text"),
     [
-        ({}, "WECOM_CORPID is not set .*WECOM_CORP_ID, WECOM_CORPID_FILE"),
-        ({"WECOM_CORPID": CORP}, "WECOM_CORPSECRET is not set .*WECOM_SECRET"),
+        ({}, "WECOM_CORPID is not set: it is the company's ID"),
+        ({"WECOM_CORPID": CORP}, "WECOM_CORPSECRET is not set: it is the Secret on the app"),
         ({"WECOM_CORPID": "  ", "WECOM_SECRET": "s"}, "WECOM_CORPID is not set"),
         (
             {"WECOM_CORPID": CORP, "WECOM_SECRET_FILE": "/no/such"},
-            "WECOM_SECRET_FILE: cannot read /no/such",
+            "WECOM_SECRET_FILE names /no/such, and there is no such file",
         ),
-        ({"WECOM_BASE_URL": "gateway"}, "WECOM_BASE_URL: base_url must be like"),
+        ({"WECOM_BASE_URL": "gateway"}, "WECOM_BASE_URL=gateway: write https:// before it"),
         (
             {"WECOM_BASE_URL": "http://gateway.example"},
-            "WECOM_BASE_URL: .*plain http.* WECOM_ALLOW_HTTP=1",
+            "WECOM_BASE_URL=http://gateway.example is plain http.* WECOM_ALLOW_HTTP=1",
         ),
         ({"WECOM_BASE_URL": "http://g.example", "WECOM_ALLOW_HTTP": "0"}, "plain http"),
-        ({"WECOM_ALLOW_HTTP": "maybe"}, "WECOM_ALLOW_HTTP must be 1 or 0"),
+        ({"WECOM_ALLOW_HTTP": "maybe"}, "WECOM_ALLOW_HTTP is neither 1 nor 0"),
     ],
 )
 def test_what_is_wrong_in_the_environment_is_named(environ: dict[str, str], text: str):
@@ -170,7 +170,7 @@ def test_plain_http_where_it_is_asked_for(switch: str):
 def test_a_file_that_holds_nothing_is_named(content: bytes, tmp_path: Path):
     path = tmp_path / "secret"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"WECOM_SECRET_FILE: .*secret") as caught:
+    with pytest.raises(ValueError, match=r"WECOM_SECRET_FILE names .*secret") as caught:
         env(WECOM_CORPID=CORP, WECOM_SECRET_FILE=str(path))
     assert caught.value.__cause__ is None
 

@@ -130,7 +130,7 @@ def test_no_token(
 
 def test_what_is_no_answer_says_where_to_look(wecom_server: Server, source: TokenSource):
     answers(wecom_server, (502, {}, "<html>"))
-    with pytest.raises(TokenUnavailable, match=r"HTTP 502.*before it, is down"):
+    with pytest.raises(TokenUnavailable, match=r"HTTP 502.*the proxy does not reach WeCom"):
         source.get()
 
 

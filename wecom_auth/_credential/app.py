@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from .._http.redaction import visible_corpid
 from .._http.scope import PLATFORM, parse_base_url
 from . import checks
 from .credential import Credential
-from .environment import CORPID, CORPSECRET, Environment, Setting, read_secret_file
+from .environment import CORPID, CORPSECRET, Environment, read_secret_file
 from .exchange import Grant, Send, exchange, with_newest
 
 
@@ -78,7 +79,8 @@ class AppCredential(Credential):
 
         Raises:
             TypeError: the prefix is no str.
-            ValueError: naming the variable that is missing or wrong.
+            ValueError: naming the variable that is missing, unreadable or wrong, or two that
+                differ, as WECOM_CORPID and WECOM_CORP_ID may.
 
         Example:
             >>> AppCredential.from_env(environ={"WECOM_CORPID": "ww01", "WECOM_SECRET": "s"})
@@ -87,16 +89,10 @@ class AppCredential(Credential):
         if not isinstance(prefix, str):
             raise TypeError(f"prefix must be a str, not {checks.kind(prefix)}")
         found = Environment(prefix, os.environ if environ is None else environ)
-        corpid = found.require(*CORPID)
-        secret = found.require(*CORPSECRET)
-        base_url = found.read("BASE_URL") or Setting(PLATFORM, "BASE_URL")
-        try:
-            parse_base_url(base_url.value, found.flag("ALLOW_HTTP"))
-        except ValueError as error:
-            text = str(error).replace("ALLOW_HTTP=1", f"{prefix}ALLOW_HTTP=1")
-            raise ValueError(f"{base_url.name}: {text}") from None
+        corpid = found.require(*CORPID, missing="no_corpid")
+        secret = found.require(*CORPSECRET, missing="no_secret")
         given = secret.value if secret.file is None else SecretFile(secret.file, secret.value)
-        return cls(corpid.value, given, base_url=base_url.value, allow_http=True)
+        return cls(corpid.value, given, base_url=found.base_url(), allow_http=True)
 
     @property
     def corpsecret(self) -> str:
@@ -117,7 +113,7 @@ class AppCredential(Credential):
         return exchange(self.kind, send, seconds, "GET", url, secrets=(secret,))
 
     def __repr__(self) -> str:
-        return f"AppCredential(corpid={self.corpid!r}, base_url={self.base_url!r})"
+        return f"AppCredential(corpid={visible_corpid(self.corpid)!r}, base_url={self.base_url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.corpid, self._secret, self.base_url)

@@ -4,10 +4,20 @@ import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from .._http.redaction import redact, shorten
+from .._http.trouble import answer_cause, network_cause, network_facts
 from .._http.verdict import errcode_of, parse
-from ..errors import CredentialError, TokenUnavailable, WeComError, describe
+from ..errors import (
+    CredentialError,
+    TokenUnavailable,
+    WeComError,
+    advice_of,
+    describe,
+    network_kind,
+    renewed,
+)
 from . import checks
 from .kind import Kind
 
@@ -102,12 +112,13 @@ def exchange(
         answer = send(method, url, headers or {}, body, seconds)
         failure = None
     except TokenUnavailable as error:
-        failure = type(error)(redact(str(error), *secrets))
+        failure = renewed(error)
+        failure.args = (redact(str(error), *secrets),)
     finally:
         is_exchange.reset(mark)
     if failure is not None:
         raise failure  # out here, where an error that shows the secret is no context
-    return grant_of(kind, answer, secrets)
+    return grant_of(kind, answer, url, secrets)
 
 
 def post(
@@ -124,7 +135,7 @@ def post(
     return exchange(kind, send, seconds, "POST", url, headers=headers, body=data, secrets=secrets)
 
 
-def grant_of(kind: Kind, answer: Answer, secrets: tuple[str, ...] = ()) -> Grant:
+def grant_of(kind: Kind, answer: Answer, url: str, secrets: tuple[str, ...] = ()) -> Grant:
     """Return the token in an answer, or raise the failure that it is."""
     said = parse(answer.body)
     code, value = errcode_of(said), checks.token(said.get(kind.field))
@@ -134,8 +145,35 @@ def grant_of(kind: Kind, answer: Answer, secrets: tuple[str, ...] = ()) -> Grant
         errmsg = redact(str(said.get("errmsg", "")), *secrets)
         text = describe(kind.exchange, code, errmsg)
         raise _failure(kind, code)(text, errcode=code, errmsg=errmsg)
-    down = "it, or a proxy before it, is down" if answer.status >= 500 else "is base_url WeCom?"
-    raise TokenUnavailable(f"{kind.exchange}: HTTP {answer.status}, no token in the answer: {down}")
+    raise _no_answer(kind, answer, url)
+
+
+def _no_answer(kind: Kind, answer: Answer, url: str) -> TokenUnavailable:
+    cause = answer_cause(answer.status, "", answer.body)
+    parts = urlsplit(url)
+    facts = {"host": parts.netloc, "path": parts.path, "there": "another host"}
+    facts |= {"code": str(answer.status)}
+    advice = advice_of(cause, facts=facts)
+    text = f"{kind.exchange}: HTTP {answer.status}, and no token in the answer | {advice}"
+    return TokenUnavailable(text, cause=cause, facts=facts)
+
+
+def unreached(error: Exception, url: str, seconds: float) -> TokenUnavailable:
+    """Return the failure that an error of the network is, for a `Send` to raise.
+
+    Raise it outside the `except` block: inside, Python would keep the error, which may show the
+    secret, as its context.
+
+    Args:
+        error: what the client raised.
+        url: of the exchange; only its host is kept.
+        seconds: the time limit.
+    """
+    cause, facts = network_cause(error), network_facts(error, url, seconds)
+    advice = advice_of(cause, facts=facts)
+    text = redact(f"gettoken failed: {type(error).__name__}: {error}")
+    text += f" | {advice}" if advice else ""
+    return network_kind(error, cause)(text, cause=cause, facts=facts)
 
 
 def _failure(kind: Kind, code: int) -> type[WeComError]:

@@ -6,7 +6,7 @@ from typing import Any
 from .. import errors
 from .._http.redaction import redact
 from .._http.scope import PLATFORM, parse_base_url
-from ..errors import TokenUnavailable, unreached
+from ..errors import TokenUnavailable, network_kind
 from . import checks
 from .credential import Credential
 from .exchange import Grant, Send, seconds_of
@@ -75,7 +75,7 @@ class ExternalToken(Credential):
         except TimeoutError:
             raise  # of a signal handler, as a rule, and then the caller's
         except OSError as error:  # the network's errors and those of requests
-            failure = unreached(error)(
+            failure = network_kind(error)(
                 redact(f"ExternalToken: get() raised {type(error).__name__}: {error}")
             )
         raise failure  # out here, where the owner's error is no context: it may show the token

@@ -14,12 +14,12 @@ from urllib3 import HTTPResponse, Timeout
 from .._clients.requests.peek import peek
 from .._clients.requests.send import call_limit
 from .._credential.app import AppCredential
-from .._credential.exchange import Answer
+from .._credential.exchange import Answer, unreached
 from .._credential.token import Token
 from .._http.redaction import redact
 from .._http.verdict import parse
 from .._source.state import TIME_LIMIT
-from ..errors import WeComError, unreached
+from ..errors import WeComError
 from .inline import InlineSource
 
 SHORTEST_LIFE = 300
@@ -77,7 +77,7 @@ class Exchange:
             self._body = _body(answer)
         except (requests.RequestException, OSError) as error:
             self._error = error
-            failure = unreached(error)("gettoken failed")
+            failure = unreached(error, url, seconds)
         else:
             self._answer = answer
             return Answer(answer.status_code, answer.headers, self._body)

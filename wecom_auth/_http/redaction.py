@@ -15,6 +15,14 @@ _PARAMETER = re.compile(
     rf"""((?:{_NAMES})(?:=|%3[Dd]|["']?\s*:\s*["']))[^&\s"'<>#)\\]+""", re.IGNORECASE
 )
 _SHORTEST_SECRET = 6
+_LIKE_CORPID = r"w[wxp][A-Za-z0-9_-]{1,38}"  # a secret has 43 characters
+_CORPID = re.compile(_LIKE_CORPID)
+_ODD_CORPID = re.compile(
+    rf"""(corpid(?:=|%3[Dd]|["']?\s*:\s*["']))(?!{_LIKE_CORPID}(?![^&\s"'<>#)\\]))"""
+    r"""[^&\s"'<>#)\\]+"""
+)
+"""Where corpid and secret were swapped, this is the secret."""
+_USERINFO = re.compile(r"^([A-Za-z][\w+.-]*://|).*@")
 _LEAKING = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
@@ -31,6 +39,7 @@ def redact(text: str, *secrets: str) -> str:
         'GET /cgi-bin/user/get?access_token=***&userid=zhangsan'
     """
     long = (secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+    text = _ODD_CORPID.sub(rf"\1{MASK}", text) if "corpid" in text else text
     clean = without(_PARAMETER.sub(rf"\1{MASK}", text), long)
     return clean.encode("utf-8", "replace").decode()  # an errmsg may hold what cannot be printed
 
@@ -49,6 +58,26 @@ def shorten(value: str) -> str:
         'kGk3... (15 characters)'
     """
     return f"{value[:4]}... ({len(value)} characters)"
+
+
+def visible_corpid(text: str) -> str:
+    """Return a corpid that looks like one, else only its length: it may be a secret in its place.
+
+    Example:
+        >>> visible_corpid("ww0123456789abcdef"), visible_corpid("kGk3ZqbIdUeT1Xx")
+        ('ww0123456789abcdef', '(15 characters)')
+    """
+    return text if _CORPID.fullmatch(text) else f"({len(text)} characters)"
+
+
+def without_password(url: str) -> str:
+    """Return a URL with user and password masked.
+
+    Example:
+        >>> without_password("http://user:secret@proxy.example:3128")
+        'http://***@proxy.example:3128'
+    """
+    return _USERINFO.sub(rf"\1{MASK}@", url)
 
 
 class _MaskURLs(logging.Filter):

@@ -13,10 +13,11 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from .._credential.exchange import Abandoned, Send
 from .._credential.token import Token
-from ..errors import TokenTimeout, TokenUnavailable, WeComError, renewed
+from ..errors import TokenTimeout, TokenUnavailable, WeComError, advice_of, renewed
 from . import aio, process
 from .fetch import fetch
 from .state import TIME_LIMIT, State
@@ -29,6 +30,9 @@ FOREVER = 86_400.0
 T = TypeVar("T")
 
 _TOO_LITTLE = 0.05
+_SLACK = 0.1
+"""Seconds past its limit that a caller waits for the exchange to say why it failed."""
+
 _NAP = 0.01
 
 Outcome = Token | BaseException | None
@@ -192,11 +196,11 @@ def joining(
             return flight
         if leads and (inline or not _start(state, flight, send)):
             lead(state, flight, send)
-        outcome = yield Wait(flight, flight.patience(deadline))
+        outcome = yield Wait(flight, flight.patience(deadline + _SLACK))
         token = _token_of(state, flight, outcome, deadline)
         if token is not None:
             return token
-        _stop_at(deadline, limit)
+        _stop_at(state, deadline, limit)
 
 
 def refresh_in_background(state: State, send: Send) -> None:
@@ -312,6 +316,9 @@ def _token_of(state: State, flight: Flight, outcome: Outcome, deadline: float) -
     return outcome
 
 
-def _stop_at(deadline: float, limit: float) -> None:
+def _stop_at(state: State, deadline: float, limit: float) -> None:
     if deadline - time.monotonic() < _TOO_LITTLE:
-        raise TokenTimeout(f"no token within {limit:g} s: the exchange is slow, or hangs")
+        facts = {"host": urlsplit(state.credential.base_url).netloc, "n": f"{limit:g}"}
+        advice = advice_of("timeout_read", facts=facts)
+        text = f"no token within {limit:g} s: the exchange is slow, or hangs | {advice}"
+        raise TokenTimeout(text, cause="timeout_read", facts=facts)

@@ -10,10 +10,8 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Timeout
 
-from .._credential.exchange import Answer, Send
-from .._http.redaction import redact
+from .._credential.exchange import Answer, Send, unreached
 from .._http.verdict import BODY_LIMIT
-from ..errors import unreached
 
 Prepare = Callable[[requests.Request], requests.PreparedRequest]
 
@@ -44,8 +42,7 @@ def by_adapter(
             response = own.send(request, **bounded)
             return Answer(response.status_code, response.headers, _read(response, deadline))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            text = f"gettoken failed: {type(error).__name__}: {error}"
-            failure = unreached(error)(redact(text))
+            failure = unreached(error, url, seconds)
         finally:
             if own is not adapter:
                 HTTPAdapter.close(own)  # type: ignore[arg-type]

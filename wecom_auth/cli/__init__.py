@@ -15,7 +15,17 @@ _ENVIRONMENT = """\
 environment:
   WECOM_CORPID, WECOM_CORPSECRET   the app (or WECOM_CORPSECRET_FILE, ...)
   WECOM_BASE_URL                   a reverse proxy or a private deployment
+  WECOM_ALLOW_HTTP=1               permits plain http in WECOM_BASE_URL
   WECOM_STORE                      what --store names, where that is not given
+  WECOM_LANG                       zh or en: the language of `check`
+  HTTPS_PROXY, REQUESTS_CA_BUNDLE  a proxy, a company's own certificates
+"""
+_EXITS = """\
+exit codes:
+  0  the platform said yes to every step asked
+  1  the platform said no: change a setting, or something in the admin console
+  2  nothing was asked: usage, or a setting that is missing or unreadable
+  3  no answer, or "later": network, TLS, proxy, rate limit; try again
 """
 
 
@@ -27,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 1 where something failed or the platform refuses, 2 for wrong usage or
-        configuration. `run` gives the script's own.
+        configuration; of `check`, 3 where no answer came. `run` gives the script's own.
 
     Raises:
         SystemExit: by argparse, for `--help`, `--version` and wrong usage.
@@ -60,12 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wecom-auth",
         description="Keeps every WeCom server API call authorised.",
-        epilog="More about one of them: wecom-auth COMMAND --help",
+        epilog=f"{_ENVIRONMENT}\nMore about one of them: wecom-auth COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_token, _add_run, _add_fake):
+    for add in (_add_demo, _add_check, _add_token, _add_run, _add_fake):
         add(commands)
     return parser
 
@@ -102,17 +113,37 @@ def _demo(options: argparse.Namespace) -> int:
     return _tidily(lambda: demo_command(options.json))
 
 
+def _add_check(commands: Any) -> None:
+    text = "find the one thing to change where the platform refuses, or is not reached"
+    parser = _add(commands, _check, text, epilog=f"{_ENVIRONMENT}\n{_EXITS}")
+    parser.add_argument("--agent", metavar="ID", help="check this app's AgentId, too")
+    parser.add_argument("--lang", choices=("zh", "en"), help="default: that of the locale")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for machines")
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .check import check_command
+
+    return _tidily(lambda: check_command(options.agent, options.lang, options.json))
+
+
 def _add_token(commands: Any) -> None:
     text = "get a token with the credential in the environment"
     parser = _add(commands, _token, text, epilog=_ENVIRONMENT)
-    parser.add_argument("--show", action="store_true", help="print the token whole, and only it")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--show", action="store_true", help="print the token whole, and only it")
+    text = 'print {"access_token", "expires_at"}, for other programs'
+    form.add_argument("--json", action="store_true", help=text)
+    text = "drop this token, which the platform rejected, and get another; -: from stdin"
+    parser.add_argument("--rejected", metavar="TOKEN", help=text)
     _add_store(parser)
 
 
 def _token(options: argparse.Namespace) -> int:
     from .token import token_command
 
-    return _tidily(lambda: token_command(options.store, show=options.show))
+    form = "json" if options.json else "show" if options.show else "masked"
+    return _tidily(lambda: token_command(options.store, form=form, rejected=options.rejected))
 
 
 def _add_run(commands: Any) -> None:

@@ -5,10 +5,12 @@ reads anyway it is read last, because hardly any body contains the code at all.
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from ..._http import redaction
+from ..._http.trouble import answer_cause
 from ..._http.verdict import (
     errcode_in,
     errcode_of,
@@ -17,7 +19,7 @@ from ..._http.verdict import (
     may_hold_errcode,
     parse,
 )
-from ...errors import APIError, describe
+from ...errors import APIError, advice_of, describe
 from . import hide
 from .peek import peek
 
@@ -41,15 +43,20 @@ def verdict(
 
 
 def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Response:
-    """Raise for any non-zero errcode, else return the response; like `raise_for_status`.
+    """Raise for a non-zero errcode and for an answer that is not the platform's.
 
     Args:
-        response: the answer to a WeCom call. A file, a body that is not JSON, and JSON without
-            a top-level errcode pass.
+        response: the answer to a WeCom call. Files (`Content-Disposition`), streams that nobody
+            has read, and bodies that are neither JSON nor a web page pass. An HTTP status of 400
+            or more, a web page, an empty answer, and JSON without an errcode do not.
         kwargs: what requests hands to a response hook.
 
+    Returns:
+        The response itself.
+
     Raises:
-        APIError: with `errcode`, `errmsg`, `advice`, `help_url` and the `response`.
+        APIError: with `errcode`, `errmsg`, `advice`, `help_url` and the `response`. Where a proxy
+            answered in the platform's place, `errcode` is None and `cause` says more.
 
     Example:
         >>> session.hooks["response"].append(raise_for_errcode)  # doctest: +SKIP
@@ -57,20 +64,65 @@ def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Re
     """
     if not isinstance(response, requests.Response):
         raise TypeError(f"response must be a requests.Response, not {type(response).__name__}")
-    if header_code(response.headers) == 0 or is_file(response.headers):
+    failed = response.status_code >= 400
+    if not failed and (header_code(response.headers) == 0 or is_file(response.headers)):
         return response
     stream = kwargs.get("stream", True) and _is_unread(response)
-    answer = parse(_small_json(response) if stream else _body(response))
+    body = _small_json(response) if stream else _body(response)
+    answer = parse(body)
     code = errcode_of(answer)
-    if not code:
-        return response
-    what = "the call"
-    if response.request is not None:  # as in one made by hand, in a test
-        visible = hide.visible_request(response.request, "access_token")
-        what = f"{visible.method} {visible.path_url.partition('?')[0]}"
-        hide.hide_token(response, visible, "access_token")
-    errmsg = redaction.redact(str(answer.get("errmsg", "")))
-    raise APIError(describe(what, code, errmsg), errcode=code, errmsg=errmsg, response=response)
+    if code:
+        raise _refused(response, code, redaction.redact(str(answer.get("errmsg", ""))))
+    if failed or (body is not None and not stream and _is_foreign(response, body, answer)):
+        raise _foreign(response, body or b"")
+    return response
+
+
+def _refused(response: requests.Response, code: int, errmsg: str) -> APIError:
+    text = describe(_visible_call(response), code, errmsg)
+    return APIError(text, errcode=code, errmsg=errmsg, response=response)
+
+
+def _is_foreign(response: requests.Response, body: bytes, answer: dict[str, Any]) -> bool:
+    """Return whether JSON was to be expected here, and this is none of the platform's."""
+    if errcode_of(answer) == 0 or response.status_code == 206 or response.is_redirect:
+        return False
+    request = response.request
+    if request is not None and (request.method == "HEAD" or _is_exchange(request, answer)):
+        return False
+    content_type = response.headers.get("Content-Type", "").lower()
+    if content_type:
+        return "json" in content_type or "text/html" in content_type
+    return not body or body.lstrip().startswith((b"{", b"[", b"<"))
+
+
+def _is_exchange(request: requests.PreparedRequest, answer: dict[str, Any]) -> bool:
+    """Return whether this answers an exchange of tokens: those have an errcode on failure only."""
+    path = (request.url or "").partition("?")[0]
+    return bool(answer) and (path.endswith("gettoken") or "/service/" in path)
+
+
+def _foreign(response: requests.Response, body: bytes) -> APIError:
+    call, status = _visible_call(response), response.status_code
+    content_type = response.headers.get("Content-Type", "")
+    cause = answer_cause(status, content_type, body)
+    url = urlsplit(response.url or "")
+    facts = {"host": url.netloc.rpartition("@")[2] or "the server", "path": url.path}
+    facts |= {"code": str(status), "there": "another address"}
+    text = (
+        f"{call}: HTTP {status} ({content_type or 'no content type'}):"
+        f" a proxy answered, not the platform | {advice_of(cause, facts=facts)}"
+    )
+    return APIError(text, cause=cause, facts=facts, response=response)
+
+
+def _visible_call(response: requests.Response) -> str:
+    """Return the method and path for an error, and take the token out of the response."""
+    if response.request is None:  # as in one made by hand, in a test
+        return "the call"
+    visible = hide.visible_request(response.request, "access_token")
+    hide.hide_token(response, visible, "access_token")
+    return f"{visible.method} {visible.path_url.partition('?')[0]}"
 
 
 def _is_unread(response: requests.Response) -> bool:
