@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, MutableMapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -13,9 +13,11 @@ from .._http import query
 from .._http.redaction import hide_token, twin, visible_request
 from .._http.scope import mounts
 from .._http.verdict import rejection
-from .._source.source import TokenSource, as_source
+from .._source.source import Store, TokenSource, as_source
 from .auth import is_authorised
 from .sending import by_name, by_way_of, send_clean
+
+Session = TypeVar("Session", bound=requests.Session)
 
 
 class WeComAdapter(BaseAdapter):
@@ -113,8 +115,8 @@ class _SessionAdapter(WeComAdapter):
 
 
 def attach(
-    session: requests.Session, source: TokenSource | Credential, *, store: object = None
-) -> requests.Session:
+    session: Session, source: TokenSource | Credential, *, store: Store | None = None
+) -> Session:
     """Let this session authorise its WeCom calls; everything else of it stays as it is.
 
     The adapter that the session has for the credential's base URL goes on sending, with its

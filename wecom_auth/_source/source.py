@@ -13,9 +13,14 @@ from .._credential.exchange import Send
 from .._credential.token import Token
 from .._http.redaction import mask_unless_refused
 from ..errors import WeComError
+from ..stores.memory import MemoryStore
+from ..stores.protocol import TokenStore
 from . import flight as flights
 from .process import process_session, state_of
 from .state import TIME_LIMIT, Statistics
+
+Store = str | TokenStore | MemoryStore
+"""What `store=` takes: a URL, a store that processes share, or a memory of one's own."""
 
 
 class TokenSource:
@@ -45,7 +50,7 @@ class TokenSource:
         self,
         credential: Credential,
         *,
-        store: object = None,
+        store: Store | None = None,
         session: requests.Session | None = None,
     ) -> None:
         if not isinstance(credential, Credential):
@@ -231,7 +236,7 @@ class TokenSource:
         return _restore, (self.credential, self._spec, self._session)
 
 
-def as_source(source: TokenSource | Credential, store: object = None) -> TokenSource:
+def as_source(source: TokenSource | Credential, store: Store | None = None) -> TokenSource:
     """A source from a source or a credential: what every way to attach takes.
 
     Raises:
@@ -260,5 +265,7 @@ def time_limit(timeout: float | None) -> float:
     return float(min(timeout, TIME_LIMIT))
 
 
-def _restore(credential: Credential, spec: object, session: requests.Session | None) -> TokenSource:
+def _restore(
+    credential: Credential, spec: Store | None, session: requests.Session | None
+) -> TokenSource:
     return TokenSource(credential, store=spec, session=session)

@@ -48,19 +48,20 @@ __all__ = [
     "reset",
 ]
 
-__getattr__ = exports(
-    __name__,
-    {
-        ".conformance": ("StoreConformance",),
-        ".fake": ("FakeWeCom",),
-        ".faults": ("Fault",),
-        ".holds": ("Hold",),
-        ".journal": ("Call", "Upload"),
-        ".server": ("Server",),
-        ".wire": ("Reply", "Request"),
-        ".._source.process": ("reset",),
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__ = exports(
+        __name__,
+        {
+            ".conformance": ("StoreConformance",),
+            ".fake": ("FakeWeCom",),
+            ".faults": ("Fault",),
+            ".holds": ("Hold",),
+            ".journal": ("Call", "Upload"),
+            ".server": ("Server",),
+            ".wire": ("Reply", "Request"),
+            ".._source.process": ("reset",),
+        },
+    )
 
 
 def __dir__() -> list[str]:
