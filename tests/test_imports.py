@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,12 @@ import pytest
 import wecom_auth
 
 ROOT = Path(wecom_auth.__file__).parent
-EXTRAS = {"responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "hypothesis"}
+EXTRAS = {
+    *("responses", "pytest", "redis", "filelock", "platformdirs", "httpx", "aiohttp"),
+    *("httpx2", "niquests", "trio", "anyio", "gevent", "eventlet", "hypothesis"),
+}
+THEIRS = {"httpx2", "niquests", "trio", "gevent", "eventlet"}
+"""Imported only where the user has done so: no extra of ours brings them."""
 
 ORDER = [
     {"_advice", "errors", "_clock", "_lazy", "_log"},
@@ -92,6 +99,31 @@ def known_by(module: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.level == depth:
             found |= {node.module} if node.module else {alias.name for alias in node.names}
     return {name.partition(".")[0] for name in found if name}
+
+
+def others(module: Path) -> set[str]:
+    """The packages of other people that this module imports, at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name.partition(".")[0] for name in found} - {"wecom_auth", *sys.stdlib_module_names}
+
+
+def declared() -> set[str]:
+    """The packages that a user's installation brings, with extras or without."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = [line for name in {*extras} - {"dev", "bench"} for line in extras[name]]
+    return {re.split(r"[^\w-]", line)[0] for line in [*project["dependencies"], *lines]}
+
+
+def test_every_package_that_is_imported_is_declared():
+    imported = set().union(*(others(module) for module in ROOT.rglob("*.py")))
+    assert {"requests", "urllib3", "redis"} <= imported, "control: the walk sees imports"
+    assert imported - THEIRS <= declared()
 
 
 @pytest.mark.parametrize("room", sorted(FLOOR))

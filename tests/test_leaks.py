@@ -10,6 +10,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -47,6 +48,7 @@ from leakworld import (
     streaming,
     too_many_redirects,
 )
+from tenacity import nap
 from urllib3 import HTTPResponse
 
 from wecom_auth import (
@@ -82,6 +84,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         return issued[-1]
 
     monkeypatch.setattr(fake_tokens, "_value", value)
+    monkeypatch.setattr(nap, "time", SimpleNamespace(sleep=lambda seconds: None))
     reset()
     fake = FakeWeCom()
     fake.app(CORP, SECRET)

@@ -1,4 +1,7 @@
-"""Twenty seconds of bad weather; the long form is `python -m tests.weather --seconds 600`."""
+"""Twenty seconds of bad weather (`-m storm`), and the instruments that measure them.
+
+The long form is `python -m tests.weather --seconds 600`.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -18,6 +21,7 @@ SEED, SECONDS = 1, 20.0
 KINDS = {*WEIGHTS, *FIRST_HALF, *SECOND_HALF}
 
 
+@pytest.mark.storm
 def test_no_call_is_lost_and_none_doubled(tmp_path: Path) -> None:
     report = run(tmp_path, SEED, SECONDS, processes=2, threads=3)
     assert report.problems == [], "\n".join(report.lines())
@@ -25,6 +29,7 @@ def test_no_call_is_lost_and_none_doubled(tmp_path: Path) -> None:
     assert report.reckoning.calls >= 500
 
 
+@pytest.mark.storm
 def test_control_without_healing_calls_are_lost(tmp_path: Path) -> None:
     report = run(tmp_path, SEED, SECONDS / 2, processes=2, threads=3, healing=False)
     assert len(report.reckoning.lost) > 10, "\n".join(report.lines())

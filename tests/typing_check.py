@@ -1,26 +1,32 @@
-"""The public interface as a type checker sees it: `mypy --strict tests/typing_check.py`.
+"""A user's typed program: `mypy --strict` and pyright accept it, and find each mistake in it.
 
-Nothing here is run; `test_typing.py` has mypy read it.
+Nothing here is run; `test_typing.py` has both read it. An ignore marks a mistake: where a checker
+accepts that line, it reports the ignore itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, assert_type
 
 import requests
 from requests.adapters import HTTPAdapter
 
+import wecom_auth
 from wecom_auth import (
     APIError,
     AppCredential,
     Credential,
     CredentialError,
     ExternalToken,
+    FileStore,
     MemoryStore,
+    RedisStore,
     Statistics,
     Token,
     TokenSource,
+    TokenStore,
     TokenUnavailable,
     WeComAdapter,
     WeComAuth,
@@ -45,6 +51,7 @@ each: list[Credential] = [app, outside]
 
 source = TokenSource(app, store=MemoryStore(), session=requests.Session())
 assert_type(source.get(), Token)
+assert_type(wecom_auth.__version__, str)
 assert_type(source.get(timeout=3).value, str)
 assert_type(source.refresh(), Token)
 assert_type(source.statistics, Statistics)
@@ -56,7 +63,33 @@ TokenSource("ww01")  # type: ignore[arg-type]
 session = assert_type(attach(requests.Session(), app), requests.Session)
 attach(session, source)
 attach(session, outside, store=MemoryStore())
-attach(app, session)  # type: ignore[arg-type]
+
+
+class Session(requests.Session):
+    """A session of the user's own, with a helper."""
+
+    def send_text(self, text: str) -> requests.Response:
+        return self.post("https://h", json={"text": text})
+
+
+assert_type(attach(Session(), app), Session).send_text("hello")
+
+
+# --- store= ---
+
+shared: list[str | TokenStore | MemoryStore | None] = [
+    "file:",
+    FileStore("/var/cache/alerts"),
+    RedisStore("redis://localhost"),
+    MemoryStore(),
+    None,
+]
+for each_store in shared:
+    attach(session, app, store=each_store)
+    TokenSource(app, store=each_store)
+TokenSource(app, store=5)  # type: ignore[arg-type]
+attach(session, app, store=Path("tokens"))  # type: ignore[arg-type]
+attach(app, session)  # type: ignore[arg-type, type-var]
 
 session.auth = WeComAuth(app)
 requests.get("https://h", auth=WeComAuth(source))
@@ -112,3 +145,12 @@ except WeComError as other:
 async def story() -> None:
     assert_type(await later(), int)
     assert_type(await source.aget(), Token)
+
+
+# --- names that do not exist, as they are mistyped ---
+
+from wecom_auth import atach  # type: ignore[attr-defined]  # noqa: E402, F401
+from wecom_auth.stores import FielStore  # type: ignore[attr-defined]  # noqa: E402, F401
+from wecom_auth.testing import FakeWecom  # type: ignore[attr-defined]  # noqa: E402, F401
+
+wecom_auth.instal()  # type: ignore[attr-defined]

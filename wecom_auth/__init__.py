@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .stores import FileStore, RedisStore, TokenStore
     from .stores.memory import MemoryStore
 
+    __version__: str
+
 _export = exports(
     __name__,
     {
@@ -120,13 +122,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a checker that saw it would accept any name
 
-        return version("wecom-auth")
-    return _export(name)
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("wecom-auth")
+        return _export(name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__, "__version__"]
+    return sorted([*__all__, "__version__"])

@@ -92,10 +92,7 @@ def test_the_token_is_handed_in(app: ExternalToken) -> None:
     assert user("a") == user(userid="a") == ("a", "t1")
     assert user("a", "") == user("a", access_token="") == ("a", "t1"), "an empty one is none"
     assert (user.__name__, user.__doc__) == ("user", "The user.")
-    assert (
-        str(inspect.signature(user))
-        == "(userid: 'str', access_token: 'str' = '') -> 'tuple[str, str]'"
-    )
+    assert str(inspect.signature(user)) == "(userid: 'str') -> 'tuple[str, str]'"
 
 
 def test_a_token_of_the_callers_wins_and_none_is_fetched() -> None:
@@ -692,7 +689,7 @@ def test_the_parentheses_forgotten() -> None:
 
 
 def test_a_source_function_without_a_signature_is_asked() -> None:
-    with pytest.raises(ValueError, match="no signature"):
+    with pytest.raises(ValueError):  # noqa: PT011 (the words are CPython's, and change)
         inspect.signature(getattr)
 
     @with_access_token(getattr)

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+pytestmark = [
+    pytest.mark.storm,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only"),
+]
 PROGRAM = Path(__file__).with_name("killing.py")
 
 

@@ -228,11 +228,18 @@ class _Place:
         return args, {**kwargs, self._name: token}
 
 
+def _without(signature: inspect.Signature, name: str) -> inspect.Signature:
+    """Return the signature that frameworks and `help()` show: the caller gives no token."""
+    shown = [each for each in signature.parameters.values() if each.name != name]
+    return signature.replace(parameters=shown)
+
+
 def _index(function: Callable[..., Any], name: str) -> int | None:
     """Where the parameter stands among the positional ones; None where it goes by name only."""
     parameters = inspect.signature(function).parameters
     if name not in parameters:
-        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        if takes_any or getattr(function, "__token_parameter__", None) == name:
             return None
         raise TypeError(
             f'{function.__qualname__} needs a parameter for the token: {name}: str = "", or name'

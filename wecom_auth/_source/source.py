@@ -17,6 +17,7 @@ from . import flight, process, transport
 from .state import TIME_LIMIT, Statistics, state_of
 
 Store = str | TokenStore | MemoryStore | None
+"""What `store=` takes: a URL, a store that processes share, a cache of one's own, or none."""
 
 
 class TokenSource:

@@ -26,4 +26,9 @@ __all__ = [
     "store_of_environment",
 ]
 
-__getattr__ = exports(__name__, {".file": ("FileStore",), ".redis": ("RedisStore",)})
+if not TYPE_CHECKING:
+    __getattr__ = exports(__name__, {".file": ("FileStore",), ".redis": ("RedisStore",)})
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

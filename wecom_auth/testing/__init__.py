@@ -50,19 +50,20 @@ __all__ = [
     "reset",
 ]
 
-__getattr__ = exports(
-    __name__,
-    {
-        "._apart": ("reset",),
-        "._clock": ("clock",),
-        "._conformance": ("StoreConformance",),
-        "._fake": ("FakeWeCom", "Server"),
-        "._platform.faults": ("Fault",),
-        "._platform.holds": ("Hold",),
-        "._platform.journal": ("Call", "Upload"),
-        "._platform.wire": ("Reply", "Request"),
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__ = exports(
+        __name__,
+        {
+            "._apart": ("reset",),
+            "._clock": ("clock",),
+            "._conformance": ("StoreConformance",),
+            "._fake": ("FakeWeCom", "Server"),
+            "._platform.faults": ("Fault",),
+            "._platform.holds": ("Hold",),
+            "._platform.journal": ("Call", "Upload"),
+            "._platform.wire": ("Reply", "Request"),
+        },
+    )
 
 
 def __dir__() -> list[str]:
