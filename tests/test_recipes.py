@@ -118,7 +118,7 @@ def test_raise_on_errcode_of_a_call(cook, fake):
         run = cook("raise_on_errcode.py", "zhangsan")
     assert (run.returncode, run.stderr) == (1, "")
     assert run.stdout.startswith("60011: ")
-    assert "grant the app this permission" in run.stdout
+    assert "outside the app's visible range" in run.stdout
     assert "https://open.work.weixin.qq.com/devtool/query?e=60011" in run.stdout
 
 
