@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from ._clients.requests.answer import raise_for_errcode
     from ._clients.requests.auth import WeComAuth
     from ._credential.app import AppCredential
+    from ._credential.corp import CorpCredential
     from ._credential.credential import Credential
     from ._credential.downstream import DownstreamCredential
     from ._credential.exchange import Answer, Grant, Send
     from ._credential.external import ExternalToken
     from ._credential.kind import Kind
-    from ._credential.provider import CorpCredential, ProviderCredential, SuiteCredential
+    from ._credential.provider import ProviderCredential
+    from ._credential.suite import SuiteCredential
     from ._credential.token import Token
     from ._dropin import Installation, install
     from ._http.redaction import mask_urllib3_logs, redact
@@ -59,7 +61,9 @@ _export = exports(
         "._credential.exchange": ("Answer", "Grant", "Send"),
         "._credential.downstream": ("DownstreamCredential",),
         "._credential.kind": ("Kind",),
-        "._credential.provider": ("CorpCredential", "ProviderCredential", "SuiteCredential"),
+        "._credential.corp": ("CorpCredential",),
+        "._credential.provider": ("ProviderCredential",),
+        "._credential.suite": ("SuiteCredential",),
         "._source.jsticket": ("ExternalTicket", "JsTicket"),
         "._source.tickets": ("TicketBox",),
         "._clients.decorator": ("with_access_token",),

@@ -367,3 +367,18 @@ def test_many_tenants_on_one_session(wecom_server: Server):
     assert (len(calls), fake.gettoken_calls) == (32, 32)
     answer = session.get(f"{url}/cgi-bin/user/get?userid=alice", timeout=10).json()
     assert answer["errcode"] == 41001  # nobody was chosen
+
+
+@pytest.mark.parametrize(
+    ("kind", "environ"),
+    [
+        (SuiteCredential, {"WECOM_SUITE_ID": "ww-suite", "WECOM_SUITE_SECRET": "s"}),
+        (ProviderCredential, {"WECOM_PROVIDER_CORPID": "ww01", "WECOM_PROVIDER_SECRET": "s"}),
+    ],
+)
+def test_the_environment_names_a_suite_or_a_provider(kind: Any, environ: dict[str, str]):
+    more = (lambda: "ticket",) if kind is SuiteCredential else ()
+    assert kind.from_env(*more, environ=environ).base_url == "https://qyapi.weixin.qq.com"
+    missing = sorted(environ)[-1]
+    with pytest.raises(ValueError, match=f"{missing} is not set"):
+        kind.from_env(*more, environ={**environ, missing: " "})
