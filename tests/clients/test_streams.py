@@ -293,6 +293,20 @@ def test_what_came_before_the_break_is_given_back() -> None:
         assert before(by("attach", url)(stream=True)) == plain
 
 
+@pytest.mark.parametrize("name", sorted({*BROKEN} - {"far less than promised"}))
+def test_an_answer_closes_in_any_order_of_finalisation(name: str) -> None:
+    """The garbage collector closes what it finds, and may find the parts before the whole."""
+    with raw_server(BROKEN[name]) as url:
+        response = by("attach", url)(stream=True)
+        whole = response.raw._fp
+        assert "_raw" in vars(whole), "control: this is the stream that was looked into"
+        for part in vars(whole).values():
+            if isinstance(part, io.IOBase):
+                part.close()
+        whole.close()
+        response.raw.close()
+
+
 def test_by_read1_too_what_came_before_the_break_comes_first() -> None:
     with raw_server(BROKEN["a rejection cut off"]) as url:
         response = by("attach", url)(stream=True)

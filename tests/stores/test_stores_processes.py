@@ -145,6 +145,7 @@ def test_control_without_the_lock_the_holder_is_no_matter_but_all_fetch(
 # --- Redis goes away ---
 
 
+@pytest.mark.storm
 def test_redis_killed_under_load(fake: FakeWeCom, fleet: Fleet, redis_server: RedisServer) -> None:
     crew = fleet.crew(redis_server.url, 4, 4, breaker_pause=1).go()
     wait_until(lambda: len(fake.messages) > 100)
@@ -160,6 +161,7 @@ def test_redis_killed_under_load(fake: FakeWeCom, fleet: Fleet, redis_server: Re
     print(f"redis killed: {report.ok} calls, slowest {report.slowest:.2f} s")
 
 
+@pytest.mark.storm
 def test_redis_paused_under_load(fake: FakeWeCom, fleet: Fleet, redis_server: RedisServer) -> None:
     crew = fleet.crew(redis_server.url, 4, 4, breaker_pause=3).go()
     wait_until(lambda: len(fake.messages) > 100)
@@ -209,6 +211,7 @@ def assert_one_warning_each(report: Report) -> None:
         assert len(away) <= 1, away
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("how", ["kill", "pause"])
 def test_control_without_the_breaker_calls_fail(
     fake: FakeWeCom, fleet: Fleet, redis_server: RedisServer, how: str
@@ -224,6 +227,7 @@ def test_control_without_the_breaker_calls_fail(
     assert report.errors
 
 
+@pytest.mark.storm
 def test_redis_flushed_and_spoilt_under_load(
     fake: FakeWeCom, fleet: Fleet, redis_server: RedisServer
 ) -> None:
@@ -263,6 +267,7 @@ def test_clocks_five_minutes_apart(fake: FakeWeCom, fleet: Fleet, store: str) ->
     assert_each_call_succeeded_once(fake, *reports)
 
 
+@pytest.mark.storm
 def test_fifty_processes_with_a_wrong_secret(fake: FakeWeCom, fleet: Fleet, store: str) -> None:
     fake.app("corp", "right")
     for _ in range(2):  # at once, and then again

@@ -50,7 +50,8 @@ def _decode(head: bytes, encoding: str | None) -> bytes | None:
 class _GivenBack:
     """A file that first gives back what was peeked at, still encoded, and then the rest.
 
-    A failure met while peeking is kept for the reader whose body it cuts short.
+    A failure met while peeking is kept for the reader whose body it cuts short. It holds no file of
+    its own: the garbage collector may have closed that one before it closes this.
     """
 
     def __init__(self, raw: urllib3.HTTPResponse) -> None:
@@ -65,10 +66,10 @@ class _GivenBack:
                 self.head += more
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self.error = error
-        self._unread = BytesIO(self.head)
+        self._at = 0
 
     def read(self, amount: int | None = None) -> bytes:
-        given = self._unread.read(amount)
+        given = self._again(amount)
         if amount is not None and len(given) == amount:
             return given
         if self.error is not None:
@@ -78,11 +79,17 @@ class _GivenBack:
         return given + self._rest(None if amount is None else amount - len(given))
 
     def read1(self, amount: int | None = None) -> bytes:
-        if given := self._unread.read(amount):
+        if given := self._again(amount):
             return given
         if self.error is not None:
             raise self.error
         return self._raw.read1(amount, decode_content=False)
+
+    def _again(self, amount: int | None) -> bytes:
+        end = None if amount is None or amount < 0 else self._at + amount
+        given = self.head[self._at : end]
+        self._at += len(given)
+        return given
 
     def _rest(self, amount: int | None) -> bytes:
         return self._raw.read(amount, decode_content=False)
@@ -90,9 +97,9 @@ class _GivenBack:
     @property
     def closed(self) -> bool:
         # With an error in store it is not over: a body cut short would pass for a whole one.
-        return self.error is None and self._raw.closed and self._unread.tell() == len(self.head)
+        return self.error is None and self._raw.closed and self._at == len(self.head)
 
     def close(self) -> None:
-        self._unread.seek(0, 2)
+        self._at = len(self.head)
         self._raw.close()
         self._raw.release_conn()
