@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import calls, fakes, growth, imports, stores, storms, turnover, verdicts
+from . import calls, fakes, growth, imports, stores, storms, tenants, turnover, verdicts
 from .measure import BRIEF, FULL, Effort, Row
 from .report import as_data, as_text
 
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[Effort], list[Row]]] = {
     "storm": storms.storms,
     "turnover": turnover.turnover,
     "growth": growth.growth,
+    "tenants": tenants.tenants,
     "stores": stores.stores,
     "import": imports.imports,
     "fake": fakes.fakes,

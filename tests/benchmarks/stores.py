@@ -24,7 +24,7 @@ def stores(effort: Effort) -> list[Row]:
     rows = _rows("memory only", None, effort)
     with tempfile.TemporaryDirectory() as directory:
         rows += _rows("FileStore", f"file://{directory}/tokens", effort)
-    with _redis() as url:
+    with redis_of_our_own() as url:
         rows += _rows("RedisStore", url, effort) if url else []
     return rows
 
@@ -74,7 +74,7 @@ def _row(what: str, timing: Timing) -> Row:
 
 
 @contextmanager
-def _redis() -> Iterator[str | None]:
+def redis_of_our_own() -> Iterator[str | None]:
     """A server of our own on loopback; None where there is none to start, or no client."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     try:
