@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ._credential.token import Token
     from ._dropin import Installation, install
     from ._http.redaction import mask_urllib3_logs, redact
+    from ._source.events import Event
+    from ._source.process import on_event
     from ._source.source import TokenSource
     from ._source.state import Statistics
     from .errors import (
@@ -54,6 +56,8 @@ _export = exports(
         "._dropin": ("Installation", "install"),
         ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
         "._http.redaction": ("mask_urllib3_logs", "redact"),
+        "._source.events": ("Event",),
+        "._source.process": ("on_event",),
         "._source.source": ("TokenSource",),
         "._source.state": ("Statistics",),
         ".stores": ("FileStore", "RedisStore", "TokenStore"),
@@ -68,6 +72,7 @@ __all__ = [
     "AppCredential",
     "Credential",
     "CredentialError",
+    "Event",
     "ExternalToken",
     "FileStore",
     "Grant",
@@ -88,6 +93,7 @@ __all__ = [
     "attach",
     "install",
     "mask_urllib3_logs",
+    "on_event",
     "raise_for_errcode",
     "redact",
     "with_access_token",

@@ -1,16 +1,19 @@
 """The clock that lives, remembered failures and budgets are read on; tests move it.
 
-Deadlines of waiting are read on `time.monotonic` itself: a test that moves the clock must not end
-the waits of other threads.
+Deadlines of waiting are read on `waiting`, which nothing moves: a test that moves the clock must
+not end the waits of other threads.
 """
 
+import threading
 import time
+from collections.abc import Callable
 
 
 class Clock:
     """The machine's two clocks: one never goes back, the other may be set."""
 
-    monotonic = staticmethod(time.monotonic)
+    # freezegun exchanges `time.monotonic` wherever a module holds it, but in threading itself.
+    monotonic: Callable[[], float] = staticmethod(getattr(threading, "_time", time.monotonic))
 
     @staticmethod
     def wall() -> float:
@@ -29,3 +32,8 @@ def monotonic() -> float:
 def wall() -> float:
     """Return the seconds since the epoch."""
     return clock.wall()
+
+
+def waiting() -> float:
+    """Return the seconds by which waits are bounded: of a clock that no test fakes."""
+    return Clock.monotonic()

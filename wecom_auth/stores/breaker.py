@@ -50,6 +50,7 @@ class Breaker:
         self._failed: set[str] = set()
         self._retry_at: dict[str, float] = {}
         self._pause = FIRST_PAUSE
+        self.on_change: Callable[[TokenStore, bool], object] | None = None
         _breakers.add(self)
 
     @property
@@ -132,6 +133,8 @@ class Breaker:
             affected = self._retry_at if operation in self._failed else METHODS
             self._failed.add(operation)
             self._retry_at = self._retry_at | dict.fromkeys(affected, self._clock() + self._pause)
+        if first and self.on_change is not None:
+            self.on_change(self.store, True)
         log.log(
             logging.WARNING if first else logging.DEBUG,
             "%r cannot be used (%s: %s); going on with the tokens in memory, trying again",
@@ -148,6 +151,8 @@ class Breaker:
             self._retry_at = dict.fromkeys(self._failed, self._clock())
             if back:
                 self._pause = FIRST_PAUSE
+        if back and self.on_change is not None:
+            self.on_change(self.store, False)
         if back:
             log.info("%r is back", self.store)
 

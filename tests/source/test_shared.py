@@ -27,7 +27,7 @@ from wecom_auth import (
 from wecom_auth._credential.exchange import Grant
 from wecom_auth._credential.token import from_record, to_record
 from wecom_auth._source import fetch as fetching
-from wecom_auth._source.sharing import Shelf
+from wecom_auth._source.shared import Shared
 from wecom_auth._source.state import FAILURE_LIFE
 from wecom_auth.errors import WeComError
 from wecom_auth.testing import FakeWeCom, Server
@@ -156,7 +156,7 @@ def test_a_late_rejection_leaves_the_neighbours_newer_token(fake: FakeWeCom, tex
 def test_control_dropped_without_comparing_it_is_lost(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("wecom_auth._source.sharing._value", lambda text: old.value)
+    monkeypatch.setattr("wecom_auth._source.shared._value", lambda text: old.value)
     one, two = program(fake, texts), program(fake, texts)
     old = one.get()
     two.get()
@@ -209,7 +209,7 @@ def test_a_neighbours_token_counts_more_than_a_failure_of_ones_own(
 def test_control_a_failure_that_is_not_left_costs_each_of_them_one(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Shelf, "leave_failure", lambda *_: None)
+    monkeypatch.setattr(Shared, "leave_failure", lambda *_: None)
     fake.app(CORP, "another")
     for _ in range(5):
         with pytest.raises(CredentialError):
@@ -316,14 +316,14 @@ def test_handles_that_are_equal_share_one_state(fake: FakeWeCom, texts: dict[str
     assert one == two
     assert one != TokenSource(APP)
     assert one != TokenSource(APP, store=Texts(texts))
-    assert repr(one) == f"TokenSource({APP!r}, store=<Shelf of Breaker({store!r})>)"
+    assert repr(one) == f"TokenSource({APP!r}, store=<Shared of Breaker({store!r})>)"
 
 
 # --- the shelf by itself ---
 
 
-def shelf_over(texts: dict[str, str]) -> Shelf:
-    return Shelf(Texts(texts), "key")
+def shelf_over(texts: dict[str, str]) -> Shared:
+    return Shared(Texts(texts), "key")
 
 
 def value_of(texts: dict[str, str]) -> str:
@@ -331,7 +331,7 @@ def value_of(texts: dict[str, str]) -> str:
 
 
 def test_without_a_store_the_shelf_is_empty():
-    shelf = Shelf(None, "key")
+    shelf = Shared(None, "key")
     assert not shelf
     assert shelf.read(0, WALL) == (None, None)
     shelf.put(None, Grant("t", 7200.0), WALL, ())
