@@ -38,8 +38,8 @@ from wecom_auth import (
 )
 from wecom_auth._source import fetch as fetching
 from wecom_auth._source import flight as flights
-from wecom_auth._source.budget import BURST
 from wecom_auth._source import process
+from wecom_auth._source.budget import BURST
 from wecom_auth._source.flight import Flight
 from wecom_auth._source.state import TIME_LIMIT, State
 from wecom_auth.errors import TokenTimeout

@@ -49,7 +49,8 @@ def _memories() -> list[MemoryStore]:
 def _finish_imports() -> None:
     """Wait for other threads that import: Python renews no lock of a module in a child."""
     for name in IMPORTED_LATE:
-        if name in sys.modules or name == "netrc":
+        # A fetch under way may be about to import tenacity, which cannot be seen.
+        if name in sys.modules or name == "netrc" or (name == "tenacity" and _held.flights):
             with suppress(ImportError):
                 import_module(name)
 
