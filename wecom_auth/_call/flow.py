@@ -13,7 +13,7 @@ from .._credential.token import Token
 from .._log import log
 from .._source import process
 from .._source.source import TokenSource
-from .retry import ONLY_TOKENS, Answered, Policy, Retry
+from .retry import ONLY_TOKENS, RESENDS, Answered, Policy, Retry
 
 
 class Get(NamedTuple):
@@ -150,7 +150,7 @@ def _again(current: _Current, policy: Policy, replayable: bool) -> Generator[Ste
     _healed.get(set()).add(credential)
     log.debug("errcode %s: the call was made again", before.errcode)
     process.emit("resent", credential, before.errcode)
-    if policy.rejects(second):
+    if policy.rejects(second) and policy.resends >= RESENDS:
         yield Drop(token)  # else a request prepared once would meet it for ever
     elif rejected:
         current.source.accept(token)
