@@ -58,7 +58,7 @@ class Events:
     def after_fork(self) -> None:
         """Begin with an empty queue: the thread that served it lives in the parent."""
         self.lock = threading.RLock()
-        self._ready = threading.Condition(self.lock)
+        self._wake = threading.Event()  # no condition over the lock: eventlet exchanges RLocks
         self._queue: deque[tuple[Any, ...]] = deque()
         self._missed = 0
         self._serves = False
@@ -86,25 +86,26 @@ class Events:
             self._put((name, credential, errcode, seconds, why))
 
     def _put(self, said: tuple[Any, ...]) -> None:
-        with self._ready:
+        with self.lock:
             if len(self._queue) >= BOUND:
                 self._missed += 1
                 return
             self._queue.append((*said, self._missed))
             self._missed = 0
-            self._ready.notify()
             starts, self._serves = not self._serves, True
+        if not self._wake.is_set():
+            self._wake.set()
         if starts and not self._start(self._serve):
             self._serves = False  # the next event tries again
 
     def _serve(self) -> None:
-        while True:
-            with self._ready:
-                while not self._queue:
-                    self._ready.wait()
-                (name, credential, *said), hooks = self._queue.popleft(), self._hooks
-            for hook in hooks:
-                _call(hook, name, credential, *said)
+        queue, wake = self._queue, self._wake  # of this process, not of a child
+        while wake.wait():
+            wake.clear()
+            while queue:
+                name, credential, *said = queue.popleft()
+                for hook in self._hooks:
+                    _call(hook, name, credential, *said)
 
 
 def _call(hook: Hook, name: str, credential: object, *said: Any) -> None:
