@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from ._credential.token import Token
     from ._dropin import Installation, install
     from ._http.redaction import mask_urllib3_logs, redact
+    from ._source.events import Event
     from ._source.jsticket import ExternalTicket, JsTicket
+    from ._source.process import on_event
     from ._source.source import TokenSource
     from ._source.state import Statistics
     from ._source.tickets import TicketBox
@@ -77,6 +79,8 @@ _export = exports(
             "WeComError",
         ),
         "._http.redaction": ("mask_urllib3_logs", "redact"),
+        "._source.events": ("Event",),
+        "._source.process": ("on_event",),
         "._source.source": ("TokenSource",),
         "._source.state": ("Statistics",),
         ".stores": ("FileStore", "RedisStore", "TokenStore"),
@@ -93,6 +97,7 @@ __all__ = [
     "Credential",
     "CredentialError",
     "DownstreamCredential",
+    "Event",
     "ExternalTicket",
     "ExternalToken",
     "FileStore",
@@ -120,6 +125,7 @@ __all__ = [
     "attach",
     "install",
     "mask_urllib3_logs",
+    "on_event",
     "raise_for_errcode",
     "redact",
     "with_access_token",

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import requests
 from tokenside import CORP, HOST, SECRET, Clock, call, program
-from wecom_auth._credential.credentials import EXTERNAL_LIFE
 
 from wecom_auth import (
     AppCredential,
@@ -26,6 +25,7 @@ from wecom_auth import (
     WeComError,
     attach,
 )
+from wecom_auth._credential.external import EXTERNAL_LIFE
 from wecom_auth.testing import FakeWeCom
 
 
@@ -121,7 +121,8 @@ def test_every_spelling_of_the_environment(corpid: str, secret: str, tmp_path: P
     (tmp_path / "id").write_text(f"\ufeff{CORP}\r\n", "utf-8")
     (tmp_path / "secret").write_text(f"{SECRET}\n", "utf-8")
     files = {f"{corpid}_FILE": str(tmp_path / "id"), f"{secret}_FILE": str(tmp_path / "secret")}
-    assert env(**files) == app()
+    assert env(**files).corpid == CORP
+    assert env(**files).corpsecret == SECRET
 
 
 def test_it_reads_the_process_environment_and_another_prefix(monkeypatch: pytest.MonkeyPatch):
@@ -262,8 +263,14 @@ def test_what_is_no_token_is_a_clear_error(bad: Any, monkeypatch: pytest.MonkeyP
     assert mine.get().value == "token"
 
 
-@pytest.mark.parametrize("error", [OSError("redis is down, access_token=abc"), KeyError("wecom")])
-def test_an_owner_that_fails_is_a_clear_error(error: Exception, monkeypatch: pytest.MonkeyPatch):
+def test_a_mistake_of_an_owner_is_its_own_error():
+    with pytest.raises(KeyError, match="wecom") as caught:
+        source(Owner(KeyError("wecom")), Clock()).get()
+    assert caught.traceback[-1].name == "get"
+
+
+def test_an_owner_that_fails_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
+    error = OSError("redis is down, access_token=abc")
     monkeypatch.setattr("wecom_auth._source.fetch.TRIES", 1)
     with pytest.raises(TokenUnavailable, match=r"ExternalToken: get\(\) raised") as caught:
         source(Owner(error), Clock()).get()
@@ -395,7 +402,7 @@ def test_a_deep_copy_asks_the_same_owner():
     session = attach(requests.Session(), credential := ExternalToken(Client().get))
     adapter = copy.deepcopy(session).get_adapter(f"{HOST}/")
     assert isinstance(adapter, WeComAdapter)
-    assert adapter.source == TokenSource(credential)
+    assert adapter.route.sources == (TokenSource(credential),)
 
 
 def test_a_shared_store_is_not_for_it():

@@ -19,7 +19,7 @@ from wecom_auth import (
     WeComError,
     with_access_token,
 )
-from wecom_auth._source import flight as flights
+from wecom_auth._source import process, steps
 from wecom_auth._source.state import State
 
 MANY = 32
@@ -101,7 +101,6 @@ def test_an_owner_who_could_not_be_told_is_told_again(caplog: pytest.LogCaptureF
         (requests.ConnectTimeout("slow"), requests.Timeout),
         (requests.ConnectionError("down"), requests.ConnectionError),
         (requests.exceptions.ChunkedEncodingError("cut"), requests.ConnectionError),
-        (KeyError("no such row"), TokenUnavailable),
     ],
 )
 def test_a_failure_of_the_network_is_found_by_its_own_name(error: Exception, kind: Any) -> None:
@@ -151,10 +150,7 @@ def test_healing_does_not_wait_for_the_loops_own_threads(monkeypatch: pytest.Mon
     numbers = iter(range(9))
     app = ExternalToken(lambda: f"t{next(numbers)}")
     # As with a store that processes share: there is something to be said outside of the memory.
-    monkeypatch.setattr("wecom_auth._source.sharing.Shelf.__bool__", lambda shelf: True)
-    monkeypatch.setattr(
-        "wecom_auth._source.sharing.Shelf.read", lambda shelf, now, wall: (None, None)
-    )
+    monkeypatch.setattr("wecom_auth._source.shared.Shared.__bool__", lambda shelf: True)
 
     @with_access_token(app)
     async def call(access_token: str = "") -> Any:
@@ -209,8 +205,8 @@ def test_beside_the_loop_an_error_is_the_callers_and_a_thread_is_no_need(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(KeyError, match="row"):
-        asyncio.run(flights.beside(lambda: {}["row"]))
+        asyncio.run(steps.call_in_thread(lambda: {}["row"]))
     done: list[int] = []
-    monkeypatch.setattr(flights, "start_thread", lambda *_: False)
-    asyncio.run(flights.beside(lambda: done.append(1)))
+    monkeypatch.setattr(process, "start_thread", lambda *_: False)
+    asyncio.run(steps.call_in_thread(lambda: done.append(1)))
     assert done == [1]

@@ -23,6 +23,7 @@ from wecom_auth import (
 )
 from wecom_auth._source import fetch as fetching
 from wecom_auth._source import flight as flights
+from wecom_auth._source.steps import run_async
 from wecom_auth.testing import FakeWeCom, Hold, Server
 
 MANY = 100
@@ -242,7 +243,8 @@ def test_where_no_thread_can_start_a_rejected_coroutine_gives_what_was_said(
 def test_a_token_that_has_come_meanwhile_is_taken():
     source = program(FakeWeCom(), Clock())
     token = source.get()
-    assert asyncio.run(flights.join_async(source._state, 1, source._send)) is token
+    steps = flights.joining(source._state, 1, source._way(None))
+    assert asyncio.run(run_async(steps)) is token
     assert source.statistics.fetches == 1
 
 
@@ -272,7 +274,6 @@ def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_overdue_leader_is_taken_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "TIME_LIMIT", 0.1)
     monkeypatch.setattr(flights, "GRACE", 0.1)
     loop_asked: list[int] = []
 
@@ -287,6 +288,8 @@ def test_an_overdue_leader_is_taken_over(monkeypatch: pytest.MonkeyPatch):
             return "token"
 
         source = TokenSource(ExternalToken(get))
+        with pytest.raises(TokenUnavailable, match="no token within"):
+            await source.aget(timeout=0.1)
         token = await source.aget(timeout=5)
         never.set()
         return token

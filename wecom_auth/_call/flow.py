@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from .._credential.token import Token
 from .._log import log
+from .._source import process
 from .._source.source import TokenSource
-from .retry import ONLY_TOKENS, Answered, Policy, Retry
+from .retry import ONLY_TOKENS, RESENDS, Answered, Policy, Retry
 
 
 class Get(NamedTuple):
@@ -109,7 +110,7 @@ def call(
             yield from _again(current, policy, replayable)
         attempt.retry_state.set_result(current.verdict)
     if policy.is_retried(current.verdict):
-        _log_not_again(current.answered, "the answer to the last try says the same")
+        _not_again(current, current.answered, "the answer to the last try says the same")
     return current.answered.answer
 
 
@@ -143,14 +144,19 @@ def _again(current: _Current, policy: Policy, replayable: bool) -> Generator[Ste
     if token is None or second is None:
         current.is_final = True
         why = "there is no other token" if token is None else "its body cannot be sent again"
-        return _log_not_again(before, why)
+        return _not_again(current, before, why)
     current.token, current.answered = token, second
-    _healed.get(set()).add(current.source.credential)
+    credential = current.source.credential
+    _healed.get(set()).add(credential)
     log.debug("errcode %s: the call was made again", before.errcode)
-    if policy.rejects(second):
+    process.emit("resent", credential, before.errcode)
+    if policy.rejects(second) and policy.resends >= RESENDS:
         yield Drop(token)  # else a request prepared once would meet it for ever
+    elif rejected:
+        current.source.accept(token)
     return None
 
 
-def _log_not_again(answered: Answered, why: str) -> None:
+def _not_again(current: _Current, answered: Answered, why: str) -> None:
+    process.emit("not_resent", current.source.credential, answered.errcode, why=why)
     log.debug("errcode %s: the call was not made again: %s", answered.errcode, why)

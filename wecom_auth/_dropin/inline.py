@@ -4,6 +4,7 @@ from .._credential.exchange import Send
 from .._credential.token import Token
 from .._source import flight as flights
 from .._source.source import TokenSource, time_limit
+from .._source.steps import Steps
 
 
 class InlineSource(TokenSource):
@@ -18,7 +19,7 @@ class InlineSource(TokenSource):
 
     def _getting(
         self, timeout: float | None, via: Send | None, inline: bool = True
-    ) -> flights.Steps[Token]:
+    ) -> Steps[Token]:
         state, limit, send = self._state, time_limit(timeout), self._way(via)
         token = state.current()
         if token is None:

@@ -1,6 +1,5 @@
 """The work of a flight's leader: adopt a neighbour's token, or ask the platform for one."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from .._credential.token import Token, issue
 from .._log import log
 from ..errors import CredentialError, TokenUnavailable, WeComError
 from ..stores.protocol import patience
+from . import process
 from .shared import Seen
 from .state import State
 
@@ -22,7 +22,7 @@ TRIES = 3
 Parent = Callable[[], tuple[State, Token]]
 
 _LIMITED = (
-    "freshly fetched tokens keep being rejected, so gettoken is limited to one a minute for now."
+    "freshly fetched tokens keep being rejected, so gettoken is limited by time for now."
     " Either an endpoint refuses this app's token (wrong app or wrong kind of token), or programs"
     " without a shared store end each other's tokens: give them the same store"
 )
@@ -48,8 +48,9 @@ def fetch(state: State, flight: "Flight", send: Send, parent: Parent) -> Token:
         return token
     if (failure := state.remembered(fingerprint)) is not None:
         raise failure
-    if state.spare is not None and not _may_fetch(state, flight):
-        return state.spare  # rejected or not: it is all there is
+    if (spare := state.spare) is not None and not _may_fetch(state, flight):
+        state.emit("served_stale", why="no fetch is allowed now")
+        return spare  # rejected or not: it is all there is
     if trouble := state.tell_owner():
         flight.afterwards(state.warn, "owner", trouble)
     with state.shared.lock(flight.remaining * 0.8):
@@ -60,6 +61,7 @@ def fetch(state: State, flight: "Flight", send: Send, parent: Parent) -> Token:
 def _may_fetch(state: State, flight: "Flight") -> bool:
     allowed = state.may_fetch()
     if not allowed:
+        state.emit("budget", why="freshly fetched tokens keep being rejected")
         flight.afterwards(state.warn, "budget", _LIMITED)
     return allowed
 
@@ -72,6 +74,7 @@ def _adopt(state: State, fingerprint: str) -> tuple[Seen, Token | None]:
     if token is not None and not token.is_over(now, wall) and not state.is_rejected(token.value):
         held = state.current()
         if held is None or (token.value != held.value and token.is_fresh(now, wall)):
+            state.emit("adopted", seconds=token.until_end(now, wall))
             return seen, token
     if seen.failure is not None:
         raise seen.failure
@@ -91,6 +94,7 @@ def _exchange(state: State, flight: "Flight", send: Send, parent: Parent, seen: 
             break
     state.shared.put(seen, token, *state.now(), state.rejected)
     life = token.until_end(*state.now())
+    state.emit("fetched", seconds=life)
     flight.afterwards(log.info, "%s: token fetched, valid for %d s", state.credential, round(life))
     return token
 
@@ -105,7 +109,7 @@ def _earliest(token: Token, seen: Seen, now: tuple[float, float]) -> Token:
 
 def _await_end(state: State, flight: "Flight", token: Token) -> None:
     """Wait for the end of a value that the platform repeats: only then does it give another."""
-    time.sleep(min(token.until_end(*state.now()) + 0.05, flight.remaining))
+    process.nap(min(token.until_end(*state.now()) + 0.05, flight.remaining))
 
 
 def _try(state: State, flight: "Flight", send: Send, parent: Parent) -> Grant:
@@ -124,6 +128,7 @@ def _try(state: State, flight: "Flight", send: Send, parent: Parent) -> Grant:
         return tries(lambda: _once(state, flight, send, parent))
     except WeComError as error:
         state.count("failures")
+        state.emit("refused", error.errcode, why=str(error))
         if _lasts(error) and state.flight is flight:  # not one that was given up long ago
             state.remember(error, state.credential.fingerprint())
         raise

@@ -6,28 +6,27 @@ runs in the caller's own thread where that owns what it needs (`inline`), where 
 and where greenlets could not wait for one.
 """
 
-import time
-from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
+from .._clock import waiting
 from .._credential.exchange import Abandoned, Send
 from .._credential.token import Token
 from ..errors import TokenTimeout, TokenUnavailable, WeComError, advice_of, renewed
 from . import aio, process
 from .fetch import fetch
 from .state import TIME_LIMIT, State
+from .steps import Steps, Wait, run
 
 GRACE = 1.0
 """Seconds past its limit after which a flight counts as given up by its leader."""
-
-FOREVER = 86_400.0
-
-T = TypeVar("T")
 
 _TOO_LITTLE = 0.05
 _SLACK = 0.1
@@ -37,8 +36,8 @@ _NAP = 0.01
 
 Outcome = Token | BaseException | None
 
-_leading: "ContextVar[Flight | None]" = ContextVar("wecom_auth_flight", default=None)
-"""The flight that this context leads. Not a flag: a context that is copied outlives it."""
+_leading: "ContextVar[tuple[Flight, ...]]" = ContextVar("wecom_auth_flights", default=())
+"""The flights that this context leads, one for another. No flag: a copied context outlives it."""
 
 
 class Flight:
@@ -48,11 +47,13 @@ class Flight:
         limit: seconds that the leader has.
     """
 
-    __slots__ = ("_afterwards", "_outcome", "deadline", "limit")
+    __slots__ = ("_afterwards", "_outcome", "deadline", "limit", "traceback")
+
+    traceback: TracebackType | None
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self.deadline = time.monotonic() + limit
+        self.deadline = waiting() + limit
         self._afterwards: list[Callable[[], object]] = []
         self._outcome: Future[Outcome] = Future()
         self._outcome.set_running_or_notify_cancel()  # no waiter can cancel it for the others
@@ -65,16 +66,21 @@ class Flight:
     @property
     def remaining(self) -> float:
         """Seconds left, never quite none: a timeout of 0 is an error to requests."""
-        return max(0.001, self.deadline - time.monotonic())
+        return max(0.001, self.deadline - waiting())
 
     @property
     def is_overdue(self) -> bool:
         """Whether its leader should have ended it."""
-        return time.monotonic() >= self.deadline + GRACE
+        return waiting() >= self.deadline + GRACE
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether it has ended."""
+        return self._outcome.done()
 
     def patience(self, deadline: float) -> float:
         """Return the seconds to wait for it: until this deadline, or until it is overdue."""
-        return max(0.0, min(deadline, self.deadline + GRACE) - time.monotonic())
+        return max(0.0, min(deadline, self.deadline + GRACE) - waiting())
 
     def afterwards(self, call: Callable[..., object], *args: object) -> None:
         """Do this when the flight has ended: a log's handler may wait for who waits for it."""
@@ -82,10 +88,18 @@ class Flight:
 
     def land(self, outcome: Outcome) -> None:
         """Let everybody who waits have the outcome; then do what was put off until now."""
-        if not self._outcome.done():
+        self.traceback = outcome.__traceback__ if isinstance(outcome, BaseException) else None
+        with suppress(InvalidStateError):  # who was stopped while it started a thread landed it
             self._outcome.set_result(outcome)
         for call in self._afterwards:
             call()
+
+    def land_in_child(self) -> None:
+        """End it in a forked child, where nobody leads it, and leave its parent's work undone."""
+        self._afterwards.clear()
+        callbacks: list[Any] = vars(self._outcome)["_done_callbacks"]
+        callbacks.clear()  # of event loops, which run in the parent
+        self.land(None)
 
     def wait(self, seconds: float) -> Outcome:
         """Wait for the outcome; None where it has not come within so many seconds."""
@@ -98,8 +112,8 @@ class Flight:
 
     def _poll(self, seconds: float) -> Outcome:
         """Wait by short sleeps: a real wait would stop every greenlet of this thread."""
-        until = time.monotonic() + seconds
-        while not self._outcome.done() and time.monotonic() < until:
+        until = waiting() + seconds
+        while not self._outcome.done() and waiting() < until:
             process.nap(_NAP)
         return self._outcome.result(0)
 
@@ -109,68 +123,6 @@ class Flight:
             return await aio.wait(self._outcome, seconds)
         except TimeoutError:
             return None
-
-
-class Wait(NamedTuple):
-    """Wait for this flight, so many seconds; reply with its outcome."""
-
-    flight: Flight
-    seconds: float
-
-
-class Call(NamedTuple):
-    """Call this function, which may wait for a store; reply with nothing."""
-
-    function: Callable[[], object]
-
-
-Steps = Generator[Wait | Call, Any, T]
-"""What takes a token from here is written once, without waiting; two loops run it."""
-
-
-def run(steps: Steps[T]) -> T:
-    """Run these steps in code that waits."""
-    reply: Any = None
-    while True:
-        try:
-            step = steps.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        reply = step.flight.wait(step.seconds) if isinstance(step, Wait) else step.function()
-
-
-async def run_async(steps: Steps[T]) -> T:
-    """Run these steps in a coroutine; whatever waits for a store runs in a thread."""
-    reply: Any = None
-    while True:
-        try:
-            step = steps.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        if isinstance(step, Wait):
-            reply = await step.flight.wait_async(step.seconds)
-        else:
-            await _call_in_thread(step.function)
-            reply = None
-
-
-async def _call_in_thread(function: Callable[[], object]) -> None:
-    """Run in a dedicated thread; the loop's executor may be full of threads that wait for this."""
-    done: Future[object] = Future()
-    done.set_running_or_notify_cancel()  # who no longer waits does not stop it
-
-    def work() -> None:
-        try:
-            done.set_result(function())
-        except BaseException as error:
-            done.set_exception(error)
-
-    if process.start_thread(work):
-        await aio.wait(done, FOREVER)
-    else:
-        function()
 
 
 def joining(
@@ -189,9 +141,9 @@ def joining(
         CredentialError, TokenUnavailable: there is none. What a credential of the user's own
             raises by mistake reaches the caller as it is.
     """
-    deadline = time.monotonic() + limit
+    deadline = waiting() + limit
     while True:
-        flight, leads = board(state, deadline - time.monotonic(), force)
+        flight, leads = board(state, deadline - waiting(), force)
         if isinstance(flight, Token):
             return flight
         if leads and (inline or not _start(state, flight, send)):
@@ -208,6 +160,7 @@ def refresh_in_background(state: State, send: Send) -> None:
     flight = take_off(state, TIME_LIMIT)
     if flight is None:
         return
+    state.emit("served_stale", why="a new token is being fetched")
     if not _start(state, flight, send):
         state.put_off(1.0)  # the old token serves on; past its hard deadline a caller fetches
         _land(state, flight, None)
@@ -224,7 +177,7 @@ def refresh_in_foreground(state: State, old: Token, limit: float, send: Send) ->
 def take_off(state: State, limit: float) -> Flight | None:
     """Begin a flight, unless one is under way or was put off."""
     with process.lock:
-        if state.flight is not None or state.memory.monotonic() < state.retry_at:
+        if _under_way(state) is not None or state.memory.monotonic() < state.retry_at:
             return None
         return _begin(state, limit)
 
@@ -235,16 +188,21 @@ def board(state: State, limit: float, force: bool) -> tuple[Flight | Token, bool
         token = None if force else state.current()
         if token is not None:
             return token, False
-        if state.flight is None:
+        flight = _under_way(state)
+        if flight is None:
             return _begin(state, limit), True
-        flight = state.flight
-        if flight is _leading.get():
+        if flight in _leading.get():
             raise TokenUnavailable(
                 "a token was asked for by what is fetching it: a logging handler that calls WeCom,"
                 " or the get() of an ExternalToken?"
             )
         state.count("waits")
         return flight, False
+
+
+def _under_way(state: State) -> Flight | None:
+    flight = state.flight
+    return None if flight is None or flight.has_landed else flight  # a fork has ended it
 
 
 def _begin(state: State, limit: float) -> Flight:
@@ -257,24 +215,43 @@ def _start(state: State, flight: Flight, send: Send) -> bool:
     """Start the fetch in a thread; False where none starts, or greenlets could not wait for it."""
     if process.threads_block_greenlets():
         return False
-    return process.start_thread(lead, state, flight, send)
+    try:
+        return process.start_thread(_lead_in_thread, state, flight, send)
+    except BaseException:  # of a signal handler, in the middle of the start
+        _land(state, flight, None)
+        raise
 
 
 def lead(state: State, flight: Flight, send: Send) -> None:
     """Fetch, and hand the outcome to everybody who waits; whatever happens, the flight ends."""
     outcome: Outcome = None
-    mark = _leading.set(flight)
+    try:
+        outcome = _fetch(state, flight, send)
+    finally:
+        _land(state, flight, outcome)
+
+
+def _lead_in_thread(state: State, flight: Flight, send: Send) -> None:
+    """Lead in a thread of this package, where nobody would see what ends a thread."""
+    try:
+        outcome = _fetch(state, flight, send)
+    except BaseException as error:  # SystemExit, CancelledError
+        outcome = TokenUnavailable(f"what fetches the token raised {type(error).__name__}")
+    _land(state, flight, outcome)
+
+
+def _fetch(state: State, flight: Flight, send: Send) -> Outcome:
+    under_way = (each for each in _leading.get() if not each.has_landed)
+    mark = _leading.set((*under_way, flight))
     try:
         token = fetch(state, flight, send, partial(_parent_token, state, flight, send))
-        outcome = state.publish(flight, token)
+        return state.publish(flight, token)
     except Abandoned:
-        pass  # who waits fetches by itself
+        return None  # who waits fetches by itself
     except Exception as error:
-        outcome = error  # a mistake in a credential too: it reaches the caller as it is
+        return _failed(state, flight, error)  # a mistake of its author, too, as it is
     finally:
         _leading.reset(mark)
-        _put_off_after(state, flight, outcome)
-        _land(state, flight, outcome)
 
 
 def _parent_token(state: State, flight: Flight, send: Send) -> tuple[State, Token]:
@@ -283,12 +260,19 @@ def _parent_token(state: State, flight: Flight, send: Send) -> tuple[State, Toke
     return parent, parent.current() or run(joining(parent, flight.remaining, send))
 
 
-def _put_off_after(state: State, flight: Flight, outcome: Outcome) -> None:
+def _failed(state: State, flight: Flight, error: Exception) -> Exception:
     """Try a refresh that fails while the old token serves again later, and log it once."""
-    if isinstance(outcome, Exception) and state.current() is not None:
+    try:
+        serves = state.current() is not None
+    except Exception as broken:  # a cache of the user's
+        return broken
+    if serves:
         state.put_off(1.0)
-        text = f"the token was not refreshed, the old one serves on: {outcome}"
-        flight.afterwards(state.warn, "refresh", text)
+        mistake = None if isinstance(error, WeComError) else error
+        text = f"the token was not refreshed, the old one serves on: {error}"
+        flight.afterwards(state.warn, "refresh", text, mistake)
+        state.emit("refresh_failed", getattr(error, "errcode", None), why=type(error).__name__)
+    return error
 
 
 def _land(state: State, flight: Flight, outcome: Outcome) -> None:
@@ -307,17 +291,17 @@ def _token_of(state: State, flight: Flight, outcome: Outcome, deadline: float) -
     """Return the token of a flight, raise its failure; None where the caller should try again."""
     if outcome is None and flight.is_overdue:
         _leave(state, flight)
-    if isinstance(outcome, TokenTimeout) and deadline - time.monotonic() > flight.limit:
+    if isinstance(outcome, TokenTimeout) and deadline - waiting() > flight.limit:
         return None  # whoever led it had little time; who has more tries again
     if isinstance(outcome, WeComError):
         raise renewed(outcome)
     if isinstance(outcome, BaseException):
-        raise outcome
+        raise outcome.with_traceback(flight.traceback)  # a traceback grows on what is raised
     return outcome
 
 
 def _stop_at(state: State, deadline: float, limit: float) -> None:
-    if deadline - time.monotonic() < _TOO_LITTLE:
+    if deadline - waiting() < _TOO_LITTLE:
         facts = {"host": urlsplit(state.credential.base_url).netloc, "n": f"{limit:g}"}
         advice = advice_of("timeout_read", facts=facts)
         text = f"no token within {limit:g} s: the exchange is slow, or hangs | {advice}"

@@ -1,19 +1,15 @@
-"""All that a process holds: the registry, the locks, the threads under way, the fork policy.
+"""All that a process holds: the registry, the locks, the threads under way, the event hooks.
 
 `lock` guards every field of every state, and all that stands in this module. Nothing is read or
 written without it, but for one read that is marked. Nobody waits, logs, or does input or output
 while holding it. A memory store has a lock of its own around its cache; who needs both takes
-`lock` first.
+`lock` first. A fork replaces what is here by the rules of `forks`.
 """
 
 import contextvars
 import os
-import sys
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,30 +17,22 @@ import requests
 from cachetools import LRUCache
 
 from .. import _log
+from .._clock import waiting
 from .._credential.credential import Credential
 from ..errors import WeComError
 from ..stores import Breaker, guard, open_store, store_of_environment
 from ..stores.memory import SIZE, MemoryStore
 from ..stores.protocol import TokenStore
+from .events import Events, Hook
+from .greenlets import nap, threads_block_greenlets
+
+__all__ = ["nap", "threads_block_greenlets"]  # asked for here, as they are the process's
 
 FEW = 1024
 """States kept for external tokens and memory stores, which code may make for each call."""
 
 LIVE = 16
 """Stores kept that no URL or path names: each may hold a connection of its own."""
-
-PATIENCE = 1.0
-"""Seconds that a fork waits for each lock: a user's cache may hang."""
-
-_IMPORTED_LATE = (
-    "netrc",  # requests imports it at its first call
-    "tenacity",
-    "redis",
-    "filelock",
-    "platformdirs",
-    "wecom_auth.stores.redis",
-    "wecom_auth.stores.file",
-)
 
 
 class _Process:
@@ -58,11 +46,11 @@ class _Process:
         self.pauses: LRUCache[Any, tuple[WeComError, float]] = LRUCache(FEW)
         self.memories: WeakValueDictionary[int, MemoryStore] = WeakValueDictionary()
         self.stores: WeakValueDictionary[int, Breaker] = WeakValueDictionary()
+        self.urls: LRUCache[str, TokenStore] = LRUCache(FEW)
         self.flights: set[Any] = set()
         self.threads: set[threading.Thread] = set()
         self.session: requests.Session | None = None
         self.on_reset: list[Callable[[], object]] = []
-        self.taken: list[Any] = []
 
 
 lock = threading.RLock()
@@ -97,6 +85,7 @@ def state_of(
             state = _held.states[identity] = make(cache, guarded)
             _held.memories[id(cache)] = cache
             if guarded is not None:
+                guarded.on_change = _store_changed
                 _held.stores[id(guarded)] = guarded
         _keeper(credential, cache, store)[identity] = state
     return state
@@ -112,12 +101,26 @@ def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore
     if isinstance(spec, MemoryStore):
         return spec, None
     if spec is not None:
-        store = open_store(spec)
+        store = _opened(spec, open_store)
+    elif credential.shareable and (url := os.environ.get("WECOM_STORE")):
+        store = _opened(url, lambda _: store_of_environment())
     else:
-        store = store_of_environment() if credential.shareable else None
+        store = None
     if store is not None and not credential.shareable:
         raise ValueError(f"store= is not for an {type(credential).__name__}: its owner keeps it")
     return memory, store
+
+
+def _opened(spec: object, opens: Callable[[Any], TokenStore | None]) -> TokenStore | None:
+    """Return the one store that a URL names in this process; any other object is opened."""
+    if not isinstance(spec, str):
+        return opens(spec)
+    with lock:
+        known = _held.urls.get(spec)
+    if known is None and (store := opens(spec)) is not None:
+        with lock:
+            known = _held.urls.setdefault(spec, store)
+    return known
 
 
 def session() -> requests.Session:
@@ -173,52 +176,67 @@ def start_thread(target: Callable[..., object], *args: object) -> bool:
     context = contextvars.copy_context()
 
     def run() -> None:
+        thread = threading.current_thread()
+        with lock:
+            _held.threads.add(thread)
         try:
             context.run(target, *args)
         finally:
             with lock:
-                _held.threads.discard(threading.current_thread())
+                _held.threads.discard(thread)
 
-    thread = threading.Thread(target=_counted, args=(run,), name="wecom-auth", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter ends, or this one may not start daemons
+    try:  # an isolated subinterpreter refuses to make a daemon, one that ends refuses to start it
+        threading.Thread(target=run, name="wecom-auth", daemon=True).start()
+    except RuntimeError:
         return False
     return True
 
 
-def _counted(run: Callable[[], None]) -> None:
-    with lock:
-        _held.threads.add(threading.current_thread())
-    run()
+# --- events ---
 
 
-def threads_block_greenlets() -> bool:
-    """Return whether sockets are cooperative here (gevent, eventlet) and threads are not.
+def _serve_events(serve: Callable[[], None]) -> bool:
+    """Start the thread of the events: one that `reset` does not wait for."""
+    try:
+        threading.Thread(target=serve, name="wecom-auth events", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
-    Then a greenlet that waits for a thread stops all others. Asked at each fetch, because
-    patching may come late.
+
+events = Events(_serve_events)
+emit = events.emit
+
+
+def _store_changed(store: object, is_away: bool) -> None:
+    emit("store_away" if is_away else "store_back", store)
+
+
+def on_event(hook: Hook) -> Callable[[], None]:
+    """Call a function with an `Event` for each thing that is done about a token.
+
+    It is called in a daemon thread. It can neither break nor slow a call: what it raises is
+    logged once, and where it is too slow the next event says how many it missed.
+
+    Args:
+        hook: a function of one `Event`.
+
+    Returns:
+        A function that ends it.
+
+    Raises:
+        TypeError: the hook cannot be called.
+
+    Example:
+        >>> end = on_event(lambda event: print(event.name))
+        >>> end()
     """
-    gevent = sys.modules.get("gevent.monkey")
-    if gevent is not None and gevent.is_module_patched("socket"):
-        return not gevent.is_module_patched("threading")
-    eventlet = sys.modules.get("eventlet.patcher")
-    if eventlet is not None and eventlet.is_monkey_patched("socket"):
-        return not eventlet.is_monkey_patched("thread")
-    return False
+    if not callable(hook):
+        raise TypeError(f"hook must be a function, not {type(hook).__name__}")
+    return events.add(hook)
 
 
-def nap(seconds: float) -> None:
-    """Sleep so that other greenlets go on, whether or not `time` is patched."""
-    for name in ("gevent", "eventlet"):
-        module = sys.modules.get(name)
-        if module is not None and hasattr(module, "sleep"):
-            module.sleep(seconds)
-            return
-    time.sleep(seconds)
-
-
-# --- reset and fork ---
+# --- reset ---
 
 
 def on_reset(forget: Callable[[], object]) -> None:
@@ -239,14 +257,16 @@ def reset(timeout: float = 11.0) -> None:
         >>> reset()
     """
     with lock:
-        flights, threads = list(_held.flights), list(_held.threads)
+        flights = list(_held.flights)
     for flight in flights:
-        flight.wait(timeout)
+        flight.wait(flight.patience(waiting() + timeout))
+    with lock:  # now: a thread counts before its fetch ends
+        threads = _held.threads - {threading.current_thread()}
     for thread in threads:
         thread.join(timeout)
     with lock:
         states = list(_held.states.values())
-        for kept in (_held.recent, _held.few, _held.live, _held.pauses):
+        for kept in (_held.recent, _held.few, _held.live, _held.urls, _held.pauses):
             kept.clear()
         hooks = list(_held.on_reset)
     for state in states:
@@ -255,64 +275,3 @@ def reset(timeout: float = 11.0) -> None:
     _log.forget()
     for hook in hooks:
         hook()
-
-
-def _before_fork() -> None:
-    """Take every lock, so that the child inherits nothing that another thread has half changed."""
-    _finish_imports()  # first: a thread that imports may need one of the locks
-    locks = [lock, *(each.lock for each in _memories())]
-    _held.taken = [each for each in locks if each.acquire(timeout=PATIENCE)]
-    locks = [flight.lock for flight in _held.flights]
-    _held.taken += [each for each in locks if each.acquire(timeout=PATIENCE)]
-
-
-def _memories() -> list[MemoryStore]:
-    return [memory, *_held.memories.values()]
-
-
-def _finish_imports() -> None:
-    """Wait for other threads that import: Python renews no lock of a module in a child."""
-    for name in _IMPORTED_LATE:
-        if name in sys.modules or name == "netrc":
-            with suppress(ImportError):
-                import_module(name)
-
-
-def _after_fork_in_parent() -> None:
-    for each in reversed(_held.taken):
-        each.release()
-
-
-def _after_fork_in_child() -> None:
-    """Start over: no other thread lives here, so no fetch is under way.
-
-    Connections are replaced, never closed: another thread may have held their pool's own lock.
-    """
-    global generation
-    _replace_what_was_not_free()
-    _after_fork_in_parent()
-    generation += 1
-    _held.session = None
-    _held.threads.clear()
-    for flight in list(_held.flights):
-        flight.land(None)  # greenlets of this process may wait for it
-    _held.flights.clear()
-    for store in list(_held.stores.values()):
-        getattr(store, "after_fork", bool)()
-
-
-def _replace_what_was_not_free() -> None:
-    global lock
-    if lock not in _held.taken:
-        lock = threading.RLock()
-    for each in _memories():
-        if each.lock not in _held.taken:
-            each.lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )

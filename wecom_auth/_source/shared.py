@@ -13,6 +13,8 @@ from ..stores.protocol import TokenStore
 FAILURE_LIFE = 60.0
 """Seconds for which a refused credential is answered from memory."""
 
+_KINDS: dict[str, type[WeComError]] = {"CredentialError": CredentialError, "": TokenUnavailable}
+
 _SKEW = 1.0
 """Seconds that another machine's clock may be ahead for its failures to be believed."""
 
@@ -116,12 +118,11 @@ class Shared:
         try:
             code, errmsg = int(record["errcode"]), str(record["errmsg"])
             left, of = float(record["until"]) - wall, record["of"]
-            refused = record["kind"] == "CredentialError"
+            kind = _KINDS[record["kind"]]
         except (ValueError, TypeError, KeyError, OverflowError):
             return None
         if of != fingerprint or not 0 < left <= FAILURE_LIFE + _SKEW:
             return None
-        kind = CredentialError if refused else TokenUnavailable
         text = describe(self._kind.exchange, code, errmsg)
         return remembered(kind(text, errcode=code, errmsg=errmsg), left)
 

@@ -15,6 +15,7 @@ from ..stores.memory import MemoryStore
 from ..stores.protocol import TokenStore
 from . import flight, process, transport
 from .state import TIME_LIMIT, Statistics, state_of
+from .steps import Call, Steps, run, run_async
 
 Store = str | TokenStore | MemoryStore | None
 """What `store=` takes: a URL, a store that processes share, a cache of one's own, or none."""
@@ -85,11 +86,11 @@ class TokenSource:
         Example:
             >>> source.get(timeout=3).value  # doctest: +SKIP
         """
-        return flight.run(self._getting(timeout, via, self.credential.runs_inline))
+        return run(self._getting(timeout, via, self.credential.runs_inline))
 
     async def aget(self, timeout: float | None = None, *, via: Send | None = None) -> Token:
         """`get` for a coroutine: the fetch runs in a thread, the event loop never waits."""
-        return await flight.run_async(self._getting(timeout, via))
+        return await run_async(self._getting(timeout, via))
 
     def ready(self) -> Token | None:
         """Return the cached token if it is fresh (the hot path), else None."""
@@ -102,7 +103,7 @@ class TokenSource:
 
     def _getting(
         self, timeout: float | None, via: Send | None, inline: bool = False
-    ) -> flight.Steps[Token]:
+    ) -> Steps[Token]:
         limit, send = time_limit(timeout), self._way(via)
         token = self.ready() or self._ageing(send)
         if token is None:
@@ -136,7 +137,7 @@ class TokenSource:
         """
         limit, inline = time_limit(timeout), self.credential.runs_inline
         steps = flight.joining(self._state, limit, self._way(via), force=True, inline=inline)
-        return flight.run(steps)
+        return run(steps)
 
     def invalidate(self, rejected: Token | str) -> None:
         """Drop this token, here and in the store, if it is still the one that is held.
@@ -147,18 +148,18 @@ class TokenSource:
         Example:
             >>> source.invalidate(token)  # doctest: +SKIP
         """
-        flight.run(self._invalidating(rejected))
+        run(self._invalidating(rejected))
 
     async def ainvalidate(self, rejected: Token | str) -> None:
         """`invalidate` for a coroutine: a store is spoken to in a thread."""
-        await flight.run_async(self._invalidating(rejected))
+        await run_async(self._invalidating(rejected))
 
-    def _invalidating(self, rejected: Token | str) -> flight.Steps[None]:
+    def _invalidating(self, rejected: Token | str) -> Steps[None]:
         value = rejected.value if isinstance(rejected, Token) else rejected
         if not isinstance(value, str) or not value:
             raise TypeError("rejected must be a Token or the value of one, a non-empty str")
         if self._state.shared:
-            yield flight.Call(partial(self._state.invalidate, value))
+            yield Call(partial(self._state.invalidate, value))
         else:
             self._state.invalidate(value)
 
@@ -177,13 +178,13 @@ class TokenSource:
             of the call should get; why there is none is logged once.
         """
         inline = self.credential.runs_inline
-        return flight.run(self._replacing(rejected, timeout, via, inline))
+        return run(self._replacing(rejected, timeout, via, inline))
 
     async def areplace(
         self, rejected: Token | str, timeout: float | None = None, *, via: Send | None = None
     ) -> Token | None:
         """`replace` for a coroutine; whatever blocks runs in a thread."""
-        return await flight.run_async(self._replacing(rejected, timeout, via))
+        return await run_async(self._replacing(rejected, timeout, via))
 
     def _replacing(
         self,
@@ -191,7 +192,7 @@ class TokenSource:
         timeout: float | None,
         via: Send | None,
         inline: bool = False,
-    ) -> flight.Steps[Token | None]:
+    ) -> Steps[Token | None]:
         yield from self._invalidating(rejected)
         try:
             token = yield from self._getting(timeout, via, inline)

@@ -10,7 +10,10 @@ from .._credential.token import Sight, Token, repeated
 from .._log import log
 from ..errors import WeComError, remembered, renewed
 from ..stores.memory import MemoryStore
-from . import process
+from . import (
+    forks,  # noqa: F401 (registers its hooks)
+    process,
+)
 from .budget import Budget
 from .shared import FAILURE_LIFE, Shared
 
@@ -126,12 +129,12 @@ class State:
                 return previous or token
             same = previous is not None and previous.value == token.value
             self.memory.save(self.key, token)
+            if same:
+                self.put_off(token.leeway / 3)
             if token is self.spare:  # what a spent budget serves
                 return token
             self.spare = token
-            if same:
-                self.put_off(token.leeway / 4)
-            else:
+            if not same:
                 self.put_offs, self.retry_at = 0, float("-inf")
             self.owed, self.failure = False, None
             self.warned -= {"refresh", "resend"}
@@ -158,6 +161,7 @@ class State:
             if dropped and not known:
                 self.unreported = value
         if dropped:
+            self.emit("rejected")
             self.count("invalidations")
             self.shared.drop(value)
 
@@ -258,12 +262,18 @@ class State:
         with process.lock:
             self.counts[Statistics._fields.index(name)] += 1
 
-    def warn(self, trouble: str, message: str) -> None:
-        """Log this once, until the trouble is over."""
+    def emit(
+        self, name: str, errcode: int | None = None, seconds: float | None = None, why: str = ""
+    ) -> None:
+        """Tell the event hooks of this."""
+        process.emit(name, self.credential, errcode, seconds, why)
+
+    def warn(self, trouble: str, message: str, mistake: Exception | None = None) -> None:
+        """Log this once, until the trouble is over; with the traceback of a mistake."""
         with process.lock:
             said, self.warned = trouble in self.warned, self.warned | {trouble}
         if not said:
-            log.warning("%s: %s", self.credential, message)
+            log.warning("%s: %s", self.credential, message, exc_info=mistake)
 
     def forget(self) -> None:
         """Start over, for tests; what a fetch under way brings no longer counts."""

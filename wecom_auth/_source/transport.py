@@ -1,7 +1,6 @@
 """Send an exchange by requests: without the session's retries, over connections of its own."""
 
 import copy
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Timeout
 
+from .._clock import waiting
 from .._credential.exchange import Answer, Send, unreached
 from .._http.verdict import BODY_LIMIT
 
@@ -32,9 +32,10 @@ def by_adapter(
     def send(
         method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Answer:
-        deadline = time.monotonic() + seconds
-        # A first try may use all of the time; only connecting is bounded, for a second try.
-        timeout = Timeout(total=seconds, connect=seconds / 3)
+        deadline = waiting() + seconds
+        # A first try may use all of the time; only connecting is bounded, for a second try. No
+        # `total`: urllib3 reads it on a clock that tests fake.
+        timeout = Timeout(connect=seconds / 3, read=seconds)
         bounded = {**options, "stream": True, "timeout": timeout}
         own = _apart(adapter)
         try:
@@ -94,6 +95,6 @@ def _read(response: requests.Response, deadline: float) -> bytes:
             body += piece
             if len(body) > BODY_LIMIT:
                 break
-            if time.monotonic() > deadline:
+            if waiting() > deadline:
                 raise requests.ReadTimeout("the answer did not end in time")
     return bytes(body)

@@ -49,6 +49,7 @@ class Breaker:
         self._failed: str | None = None
         self._retry_at = 0.0
         self._pause = FIRST_PAUSE
+        self.on_change: Callable[[TokenStore, bool], object] | None = None
 
     @property
     def away(self) -> bool:
@@ -135,6 +136,8 @@ class Breaker:
             if self._failed != "load":  # where reading fails, nothing works
                 self._failed = operation
             self._retry_at = self._clock() + self._pause
+        if first and self.on_change is not None:
+            self.on_change(self.store, True)
         log.log(
             logging.WARNING if first else logging.DEBUG,
             "%r cannot be used (%s: %s); going on with the tokens in memory, trying again",
@@ -146,6 +149,8 @@ class Breaker:
     def _succeed(self) -> None:
         with self._mutex:
             self._failed, self._pause = None, FIRST_PAUSE
+        if self.on_change is not None:
+            self.on_change(self.store, False)
         log.info("%r is back", self.store)
 
     def __eq__(self, other: object) -> bool:

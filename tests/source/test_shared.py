@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,9 +26,10 @@ from wecom_auth import (
     TokenUnavailable,
 )
 from wecom_auth._credential.exchange import Grant
-from wecom_auth._credential.token import from_record, to_record
+from wecom_auth._credential.token import from_record, issue, to_record
 from wecom_auth._source import fetch as fetching
-from wecom_auth._source.sharing import Shelf
+from wecom_auth._source import process
+from wecom_auth._source.shared import Seen, Shared
 from wecom_auth._source.state import FAILURE_LIFE
 from wecom_auth.errors import WeComError
 from wecom_auth.testing import FakeWeCom, Server
@@ -97,7 +99,7 @@ def test_neither_keys_nor_texts_hold_the_secret(fake: FakeWeCom, texts: dict[str
     fake.fail(40001, path="gettoken")
     with pytest.raises(CredentialError):
         one.refresh()
-    assert len(texts) == 2
+    assert len(texts) == 1  # the token and the failure beside it
     assert SECRET not in json.dumps(texts)
     assert fake.token(CORP, SECRET) not in "".join(texts)
 
@@ -119,7 +121,7 @@ def test_after_a_rejection_the_store_is_asked_first(
 def test_control_without_adopting_they_kill_each_others_tokens(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(fetching, "_adopt", lambda state: (None, None))
+    monkeypatch.setattr(fetching, "_adopt", lambda state, fingerprint: (Seen(), None))
     fake.mode = "rotate"
     programs = [program(fake, texts) for _ in range(4)]
     for _ in range(2):
@@ -156,7 +158,7 @@ def test_a_late_rejection_leaves_the_neighbours_newer_token(fake: FakeWeCom, tex
 def test_control_dropped_without_comparing_it_is_lost(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("wecom_auth._source.sharing._value", lambda text: old.value)
+    monkeypatch.setattr(Shared, "drop", lambda *_: texts.clear())
     one, two = program(fake, texts), program(fake, texts)
     old = one.get()
     two.get()
@@ -189,9 +191,10 @@ def test_a_wrong_secret_is_known_to_the_neighbours(fake: FakeWeCom, texts: dict[
 def test_an_ip_that_is_not_trusted_is_no_matter_of_the_neighbours(
     fake: FakeWeCom, texts: dict[str, str]
 ):
-    with fake.fail("ip-not-trusted", path="gettoken"), pytest.raises(CredentialError):
+    with fake.fail("ip-not-trusted", path="gettoken"), pytest.raises(TokenUnavailable):
         program(fake, texts).get()
     assert not texts
+    process.reset()  # a neighbour is another process
     assert program(fake, texts).get()
 
 
@@ -199,8 +202,9 @@ def test_a_neighbours_token_counts_more_than_a_failure_of_ones_own(
     fake: FakeWeCom, texts: dict[str, str]
 ):
     mine = program(fake, texts)
-    with fake.fail(60020, path="gettoken"), pytest.raises(CredentialError):
+    with fake.fail(40001, path="gettoken"), pytest.raises(CredentialError):
         mine.get()
+    texts.clear()
     neighbours = program(fake, texts).get()
     assert mine.get().value == neighbours.value
     assert fake.gettoken_calls == 2
@@ -209,7 +213,7 @@ def test_a_neighbours_token_counts_more_than_a_failure_of_ones_own(
 def test_control_a_failure_that_is_not_left_costs_each_of_them_one(
     fake: FakeWeCom, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Shelf, "leave_failure", lambda *_: None)
+    monkeypatch.setattr(Shared, "leave_failure", lambda *_: None)
     fake.app(CORP, "another")
     for _ in range(5):
         with pytest.raises(CredentialError):
@@ -257,9 +261,10 @@ def test_foreign_texts_are_no_token_and_are_written_over(
     assert json.loads(texts[APP.key])["access_token"] == fake.token(CORP, SECRET)
 
 
-FAILURES = ["", "null", "[]", "{}", "[" * 100_000] + [
-    json.dumps({"kind": "CredentialError", "errcode": 1, "errmsg": "", "until": 1e12, **odd})
+FAILURES = [None, [], "x", {}] + [
+    {"kind": "CredentialError", "errcode": 1, "errmsg": "", "until": time.time() + 50, **odd}
     for odd in (
+        {"of": "of another secret"},
         {"errcode": None},
         {"errcode": float("inf")},
         {"errcode": "x"},
@@ -269,16 +274,26 @@ FAILURES = ["", "null", "[]", "{}", "[" * 100_000] + [
         {"until": float("nan")},
         {"until": float("inf")},
         {"until": 10**400},
+        {"until": time.time() + 3600},
     )
 ]
 
 
-@pytest.mark.parametrize("text", FAILURES, ids=[text[:70] for text in FAILURES])
+@pytest.mark.parametrize("failure", FAILURES, ids=range(len(FAILURES)))
 def test_a_failure_of_which_no_sense_can_be_made_is_none(
-    fake: FakeWeCom, texts: dict[str, str], text: str
+    fake: FakeWeCom, texts: dict[str, str], failure: Any
 ):
-    texts[f"{APP.key}:failure"] = text
+    known = {"of": APP.fingerprint()} if isinstance(failure, dict) and "of" not in failure else {}
+    said = failure | known if isinstance(failure, dict) else failure
+    texts[APP.key] = json.dumps({"failure": said})
     assert call(fake, program(fake, texts)) == 0
+
+
+def test_control_one_that_makes_sense_is_believed(fake: FakeWeCom, texts: dict[str, str]):
+    said = {"kind": "CredentialError", "errcode": 1, "errmsg": "", "until": time.time() + 50}
+    texts[APP.key] = json.dumps({"failure": {**said, "of": APP.fingerprint()}})
+    with pytest.raises(CredentialError):
+        program(fake, texts).get()
 
 
 def test_a_store_that_is_away(fake: FakeWeCom, caplog: pytest.LogCaptureFixture):
@@ -316,86 +331,124 @@ def test_handles_that_are_equal_share_one_state(fake: FakeWeCom, texts: dict[str
     assert one == two
     assert one != TokenSource(APP)
     assert one != TokenSource(APP, store=Texts(texts))
-    assert repr(one) == f"TokenSource({APP!r}, store=<Shelf of Breaker({store!r})>)"
+    assert repr(one) == f"TokenSource({APP!r}, store=Breaker({store!r}))"
 
 
-# --- the shelf by itself ---
+# --- the record by itself ---
 
 
-def shelf_over(texts: dict[str, str]) -> Shelf:
-    return Shelf(Texts(texts), "key")
+def shared_over(texts: dict[str, str]) -> Shared:
+    return Shared(Texts(texts), "key", "gettoken")
+
+
+def token_of(value: str, life: float = 7200.0) -> Token:
+    return issue(Grant(value, life), 0, WALL)
+
+
+def record_of(value: str, wall: float = WALL) -> str:
+    return to_record(issue(Grant(value, 7200.0), 0, wall), 0, wall)
+
+
+def put(texts: dict[str, str], seen: Seen, value: str, dead: Any = ()) -> None:
+    shared_over(texts).put(seen, token_of(value), 0, WALL, dead)
 
 
 def value_of(texts: dict[str, str]) -> str:
     return str(json.loads(texts["key"])["access_token"])
 
 
-def test_without_a_store_the_shelf_is_empty():
-    shelf = Shelf(None, "key")
-    assert not shelf
-    assert shelf.read(0, WALL) == (None, None)
-    shelf.put(None, Grant("t", 7200.0), WALL, ())
-    shelf.drop("t")
-    shelf.leave_failure(WeComError("x"), WALL, 60)
-    assert shelf.failure(WALL) is None
-    with shelf.lock(0) as held:
+def test_without_a_store_the_record_is_empty():
+    shared = Shared(None, "key", "gettoken")
+    assert not shared
+    assert shared.read(0, WALL, "") == Seen()
+    shared.put(Seen(), token_of("t"), 0, WALL, ())
+    shared.drop("t")
+    shared.leave_failure(WeComError("x"), 0, WALL, "")
+    with shared.lock(0) as held:
         assert held
 
 
 def test_put_over_what_was_seen(texts: dict[str, str]):
-    shelf = shelf_over(texts)
-    shelf.put(None, Grant("one", 7200.0), WALL, ())
-    seen, token = shelf.read(0, WALL)
-    assert token is not None
-    assert token.value == "one"
-    shelf.put(seen, Grant("two", 7200.0), WALL, ())
+    put(texts, Seen(), "one")
+    seen = shared_over(texts).read(0, WALL, "")
+    assert seen.token is not None
+    assert seen.token.value == "one"
+    put(texts, seen, "two")
     assert value_of(texts) == "two"
 
 
+def test_the_same_token_is_not_written_again(texts: dict[str, str]):
+    put(texts, Seen(), "one")
+    before = dict(texts)
+    shared = shared_over(texts)
+    seen = shared.read(0, WALL + 100, "")
+    shared.put(seen, issue(Grant("one", 7200.0), 100, WALL + 100), 100, WALL + 100, ())
+    assert texts == before
+
+
 def test_what_a_neighbour_wrote_meanwhile_stays(texts: dict[str, str]):
-    texts["key"] = to_record(Grant("neighbours", 7200.0), WALL)
-    shelf_over(texts).put(None, Grant("ours", 7200.0), WALL, ())
+    texts["key"] = record_of("neighbours")
+    put(texts, Seen(), "ours")
     assert value_of(texts) == "neighbours"
 
 
 def test_unless_that_was_rejected_or_is_gone(texts: dict[str, str]):
-    texts["key"] = to_record(Grant("neighbours", 7200.0), WALL)
-    shelf_over(texts).put(None, Grant("ours", 7200.0), WALL, {"neighbours": 1})
+    texts["key"] = record_of("neighbours")
+    put(texts, Seen(), "ours", {"neighbours": 1})
     assert value_of(texts) == "ours"
     texts.clear()
-    shelf_over(texts).put("what is there no more", Grant("ours", 7200.0), WALL, ())
+    put(texts, Seen("what is there no more"), "ours")
     assert value_of(texts) == "ours"
 
 
 def test_drop_only_what_is_that_one(texts: dict[str, str]):
-    texts["key"] = to_record(Grant("newer", 7200.0), WALL)
-    shelf_over(texts).drop("older")
+    texts["key"] = record_of("newer")
+    shared_over(texts).drop("older")
     assert value_of(texts) == "newer"
-    shelf_over(texts).drop("newer")
+    shared_over(texts).drop("newer")
     assert not texts
-    shelf_over(texts).drop("newer")
+    shared_over(texts).drop("newer")
 
 
 @pytest.mark.parametrize("text", FOREIGN, ids=[text[:30] for text in FOREIGN])
 def test_what_is_foreign_is_nobodys_to_drop(texts: dict[str, str], text: str):
     texts["key"] = text
-    shelf_over(texts).drop("token")
+    shared_over(texts).drop("token")
     assert texts["key"] == text
 
 
+def refused(texts: dict[str, str], ahead: float = 0.0) -> None:
+    failure = CredentialError("x", errcode=40001, errmsg="no")
+    shared_over(texts).leave_failure(failure, 0, WALL + ahead, "secret")
+
+
 def test_a_failure_ends(texts: dict[str, str]):
-    shelf = shelf_over(texts)
-    shelf.leave_failure(CredentialError("x", errcode=40001, errmsg="no"), WALL, FAILURE_LIFE)
-    failure = shelf.failure(WALL + FAILURE_LIFE - 1)
+    refused(texts)
+    shared = shared_over(texts)
+    failure = shared.read(0, WALL + FAILURE_LIFE - 1, "secret").failure
     assert isinstance(failure, CredentialError)
     assert (failure.errcode, failure.errmsg) == (40001, "no")
     assert str(failure).endswith(" | met before, and asked again in 1 s")
-    assert shelf.failure(WALL + FAILURE_LIFE) is None
+    assert shared.read(0, WALL + FAILURE_LIFE, "secret").failure is None
+    assert shared.read(0, WALL, "another secret").failure is None
 
 
-def test_clocks_that_differ_still_share_a_token(texts: dict[str, str]):
-    for skew in (-300, 300):
-        text = to_record(Grant("t", 7200.0), WALL + skew)
-        token = from_record(text, 0, WALL)
-        assert isinstance(token, Token)
-        assert token.value == "t"
+@pytest.mark.parametrize("ahead", [3600, 8 * 3600, 400 * 86400])
+def test_a_failure_of_a_clock_that_is_ahead_is_no_failure(texts: dict[str, str], ahead: float):
+    refused(texts, ahead)
+    assert shared_over(texts).read(0, WALL, "secret").failure is None
+
+
+def test_a_failure_leaves_the_token_beside_it(texts: dict[str, str]):
+    put(texts, Seen(), "one")
+    refused(texts)
+    seen = shared_over(texts).read(0, WALL, "secret")
+    assert seen.token is not None
+    assert seen.failure is not None
+
+
+@pytest.mark.parametrize("skew", [-300, 300])
+def test_clocks_that_differ_still_share_a_token(skew: float):
+    token = from_record(record_of("t", WALL + skew), 0, WALL)
+    assert isinstance(token, Token)
+    assert token.value == "t"

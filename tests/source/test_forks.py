@@ -30,13 +30,12 @@ from wecom_auth import (
     WeComError,
     attach,
 )
-from wecom_auth._source import flight as flights
-from wecom_auth._source import process as registry
+from wecom_auth._source import forks, process
 from wecom_auth.errors import TokenConnectionError, TokenTimeout
 from wecom_auth.testing import FakeWeCom, Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 
 def in_a_child(work: Callable[[], Any]) -> str:
@@ -67,7 +66,7 @@ def source_of(server: Server, **more: Any) -> TokenSource:
 # --- fork ---
 
 
-@forks
+@needs_fork
 def test_a_fork_keeps_the_token(wecom_server: Server):
     source = source_of(wecom_server)
     value = source.get().value
@@ -76,7 +75,7 @@ def test_a_fork_keeps_the_token(wecom_server: Server):
     assert wecom_server.fake.gettoken_calls == 1
 
 
-@forks
+@needs_fork
 def test_a_fork_while_a_fetch_is_under_way(wecom_server: Server):
     """Child and parent both go on: the child makes a fetch of its own."""
     source, fake = source_of(wecom_server), wecom_server.fake
@@ -89,14 +88,12 @@ def test_a_fork_while_a_fetch_is_under_way(wecom_server: Server):
     assert fake.gettoken_calls == 2
 
 
-@forks
+@needs_fork
 def test_control_a_flight_that_is_kept_is_waited_for_in_vain(
     wecom_server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     source, fake = source_of(wecom_server), wecom_server.fake
-    monkeypatch.setattr(
-        registry, "_states", WeakValueDictionary()
-    )  # what the reset after a fork finds
+    monkeypatch.setattr(process, "under_way", lambda flight: None)
     with fake.hold("gettoken") as hold, meanwhile(source.get) as fetching:
         hold.wait_for(1)
         assert in_a_child(lambda: source.get(timeout=0.5).value).startswith("TokenTimeout")
@@ -122,7 +119,7 @@ def fork_under_lock(store: MemoryStore, source: TokenSource) -> str:
     return said
 
 
-@forks
+@needs_fork
 def test_a_fork_while_a_lock_is_held():
     clock, fake = Clock(), FakeWeCom()
     store = clock.store()
@@ -131,25 +128,25 @@ def test_a_fork_while_a_lock_is_held():
     assert fork_under_lock(store, source) == value
 
 
-@forks
+@needs_fork
 def test_control_a_lock_that_is_not_renewed_is_held_for_ever(monkeypatch: pytest.MonkeyPatch):
     clock, fake = Clock(), FakeWeCom()
     store = clock.store()
-    monkeypatch.setattr(registry, "_memories", list)
     source = program(fake, clock, store=store)
     source.get()
+    monkeypatch.setattr(process._held, "memories", WeakValueDictionary())
     assert fork_under_lock(store, source) == "gone"
 
 
-@forks
+@needs_fork
 def test_children_do_not_share_the_parents_connections(wecom_server: Server):
     source_of(wecom_server).get()
-    before = registry.process_session()
-    assert in_a_child(lambda: registry.process_session() is before) == "False"
-    assert registry.process_session() is before
+    before = process.session()
+    assert in_a_child(lambda: process.session() is before) == "False"
+    assert process.session() is before
 
 
-@forks
+@needs_fork
 def test_a_fork_during_a_refresh_behind(wecom_server: Server):
     clock, fake = Clock(), wecom_server.fake
     source = source_of(wecom_server, store=clock.store())
@@ -159,7 +156,7 @@ def test_a_fork_during_a_refresh_behind(wecom_server: Server):
     with fake.hold("gettoken") as hold:
         assert source.get() is old
         hold.wait_for(1)
-        assert in_a_child(lambda: (source.get().value, len(flights.threads))).startswith("('")
+        assert in_a_child(lambda: (source.get().value, len(process._held.threads))).startswith("('")
         hold.release()
         settle()
     assert source.get().value == fake.token(CORP, SECRET) != old.value
@@ -179,7 +176,7 @@ AT_EXIT = """
 import asyncio, os, sys, time
 from threading import Thread
 from wecom_auth import AppCredential, MemoryStore, TokenSource
-from wecom_auth._source import flight as flights
+from wecom_auth._source import process
 ahead = 0
 app = AppCredential("ww0001", "the-apps-secret", base_url=os.environ["URL"])
 source = TokenSource(app, store=MemoryStore(monotonic=lambda: time.monotonic() + ahead))
@@ -206,7 +203,7 @@ wait()
 """
 BEHIND = "behind(); wait()"
 COROUTINE = "ahead = 7200; asyncio.run(coroutine())"
-NO_DAEMON = "flights.Thread = Waited; behind(); wait()"
+NO_DAEMON = "process.threading.Thread = Waited; behind(); wait()"
 
 
 @contextmanager
@@ -342,15 +339,15 @@ class _SlowCache(dict[str, Any]):
         self.halves += 1
 
 
-@forks
+@needs_fork
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_child_never_gets_a_cache_that_is_half_changed(waits, monkeypatch):
     """Control: without the wait before the fork, it does."""
     cache = _SlowCache()
     store = MemoryStore(cache)
-    kept = TokenSource(AppCredential(CORP, SECRET), store=store)
+    source = program(FakeWeCom(), Clock(), store=store)
     if not waits:
-        monkeypatch.setattr(registry, "_memories", list)
+        monkeypatch.setattr(forks, "_memories", list)
     writer = Thread(target=store.save, args=("key", "a token"))
     writer.start()
     assert cache.inside.wait(10)
@@ -361,18 +358,18 @@ def test_a_child_never_gets_a_cache_that_is_half_changed(waits, monkeypatch):
     writer.join(10)
     assert halves == ("2" if waits else "1")
     assert store.lock.acquire(blocking=False)
-    assert kept
+    assert source
 
 
-@forks
+@needs_fork
 def test_a_cache_that_hangs_holds_up_no_fork_for_long():
     cache = _SlowCache()
     store = MemoryStore(cache)
-    source = TokenSource(AppCredential(CORP, SECRET), store=store)
+    source = program(FakeWeCom(), Clock(), store=store)
     writer = Thread(target=store.save, args=("key", "a token"))
     writer.start()
     assert cache.inside.wait(10)
-    assert in_a_child(lambda: "went on") == "went on", source
+    assert in_a_child(lambda: source.peek() or "went on") == "went on"
     cache.go_on.set()
     writer.join(10)
 
@@ -393,20 +390,20 @@ def half_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[E
     del sys.modules["half_imported"]
 
 
-@forks
+@needs_fork
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_fork_while_another_thread_is_importing(
     half_imported: Event, waits: bool, monkeypatch: pytest.MonkeyPatch
 ):
     """Control: without the wait before the fork, the child waits for that thread for ever."""
     if waits:
-        monkeypatch.setattr(registry, "IMPORTED_LATE", ("half_imported",))
+        monkeypatch.setattr(forks, "IMPORTED_LATE", ("half_imported",))
         Timer(0.2, half_imported.set).start()
     said = in_a_child(lambda: import_module("half_imported").whole)
     assert said == ("whole" if waits else "gone")
 
 
-@pytest.mark.parametrize("name", registry.IMPORTED_LATE)
+@pytest.mark.parametrize("name", forks.IMPORTED_LATE)
 def test_what_is_waited_for_exists(name: str):
     assert import_module(name)
 
@@ -416,14 +413,15 @@ def test_a_fork_during_a_fetch_has_what_a_fetch_imports():
     code = """
 import sys
 from wecom_auth import ExternalToken, TokenSource
-from wecom_auth._source import process as registry
+from wecom_auth._source import forks
+import wecom_auth._source.state
 class Forks:
     def __call__(self):
         sys.modules.pop("tenacity")
-        registry._finish_imports()
+        forks._finish_imports()
         print("tenacity" in sys.modules)
         return "a token"
-registry._finish_imports()
+forks._finish_imports()
 print("netrc" in sys.modules, "tenacity" in sys.modules)
 TokenSource(ExternalToken(Forks())).get()
 """
@@ -431,6 +429,6 @@ TokenSource(ExternalToken(Forks())).get()
 
 
 def test_what_code_makes_for_each_call_is_not_kept_for_ever():
-    for number in range(registry.FEW + 50):
+    for number in range(process.FEW + 50):
         TokenSource(ExternalToken(partial(str, number)))
-    assert len(registry._few) == registry.FEW
+    assert len(process._held.few) == process.FEW

@@ -18,6 +18,7 @@ from tokenside import (
     Clock,
     Counted,
     at_once,
+    forgets_unlanded,  # noqa: F401
     meanwhile,
     no_threads,
     program,
@@ -37,8 +38,10 @@ from wecom_auth import (
 )
 from wecom_auth._source import fetch as fetching
 from wecom_auth._source import flight as flights
+from wecom_auth._source import process
 from wecom_auth._source.budget import BURST
-from wecom_auth._source.state import TIME_LIMIT, Flight, State
+from wecom_auth._source.flight import Flight
+from wecom_auth._source.state import TIME_LIMIT, State
 from wecom_auth.errors import TokenTimeout
 from wecom_auth.testing import FakeWeCom, Server
 
@@ -157,7 +160,7 @@ def test_control_an_exception_that_is_shared_grows(
     wecom_server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     for module in (flights, errors):
-        monkeypatch.setattr(module, "anew", lambda error: error)
+        monkeypatch.setattr(module, "renewed", lambda error: error)
     wecom_server.fake.app(CORP, SECRET)
     raised = failures(TokenSource(app(wecom_server, "wrong")), 20)
     assert len({id(error) for error in raised}) < 20
@@ -431,6 +434,7 @@ def test_a_leader_that_is_killed_is_taken_over(monkeypatch: pytest.MonkeyPatch):
     assert len(asked) == 2
 
 
+@pytest.mark.usefixtures("forgets_unlanded")
 def test_control_a_flight_that_never_lands_is_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(flights, "_land", lambda *_: None)
 
@@ -489,10 +493,13 @@ def test_a_flight_lands_even_if_a_cache_of_the_users_own_is_broken():
                 raise OSError("disk full")
             return super().__getitem__(key)
 
-    source = program(FakeWeCom(), Clock(), store=MemoryStore(Broken()))
+    cache = Broken()
+    source = program(FakeWeCom(), Clock(), store=MemoryStore(cache))
     with pytest.raises(OSError, match="disk full"):
         source.get()
     assert source._state.flight is None
+    assert not process._held.flights
+    cache.broken = False
 
 
 # --- no threads ---
@@ -510,7 +517,7 @@ def test_where_no_thread_can_start_the_old_token_serves_and_the_next_caller_fetc
     for _ in range(100):
         assert source.get() is old
     assert fake.gettoken_calls == 1
-    assert not flights.threads
+    assert not process._held.threads
     clock.pass_by(1200)
     assert source.get().value == fake.token(CORP, SECRET)
 
@@ -544,9 +551,9 @@ def test_control_without_looking_for_a_flight_there_are_many(
     wecom_server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     def behind(state: State, send: Any) -> None:
-        flights.start_thread(flights.lead, state, Flight(TIME_LIMIT), send)
+        process.start_thread(flights.lead, state, Flight(TIME_LIMIT), send)
 
-    monkeypatch.setattr(flights, "refresh_behind", behind)
+    monkeypatch.setattr(flights, "refresh_in_background", behind)
     fake, clock = wecom_server.fake, Clock()
     source = TokenSource(app(wecom_server), store=clock.store())
     source.get()
@@ -558,6 +565,15 @@ def test_control_without_looking_for_a_flight_there_are_many(
 
 
 # --- whoever fetches asks itself ---
+
+
+class Nobody:
+    """In place of the context variable that holds the flight: it holds none."""
+
+    def get(self) -> tuple[()]:
+        return ()
+
+    set = reset = lambda self, *_: None
 
 
 class Alerting(logging.Handler):
@@ -581,6 +597,7 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[Any]:
     log.addHandler(handler)
     try:
         source.get()
+        settle()  # what is logged is logged when everybody has the token
     finally:
         log.removeHandler(handler)
     return handler.outcomes
@@ -597,7 +614,7 @@ def test_control_logged_in_the_flight_it_would_wait_for_itself(
     monkeypatch.setattr(Flight, "afterwards", lambda flight, call, *args: call(*args))
     (error,) = alerts(caplog)
     assert "a logging handler that calls WeCom" in str(error)
-    monkeypatch.setattr(flights, "_refuse_own", lambda flight: None)
+    monkeypatch.setattr(flights, "_leading", Nobody())
     (error,) = alerts(caplog)
     assert isinstance(error, TokenTimeout)
 
@@ -626,6 +643,7 @@ def test_who_logs_while_it_waits_for_a_token_is_not_waited_for(caplog: pytest.Lo
             with handler.busy, meanwhile(lambda: source.get(timeout=5)) as alert:
                 hold.release()
                 assert isinstance(alert.result(10), Token), "before the leader could log"
+        settle()
     finally:
         log.removeHandler(handler)
     assert handler.emitted == [True]
