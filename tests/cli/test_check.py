@@ -227,7 +227,7 @@ SETTINGS: list[Case] = [
         lambda s: s.set(WECOM_STORE="redis://:pass@127.0.0.1:9/0"),
         "redis://***@127.0.0.1:9/0",
     ),
-    ("store_bad", lambda s: s.set(WECOM_STORE="file:///~/tokens"), "~ is expanded by a shell"),
+    ("store_bad", lambda s: s.set(WECOM_STORE="file:///~/tokens"), "~ means nothing in a URL"),
     (
         "tilde",
         lambda s: s.set(WECOM_CORPSECRET="", WECOM_CORPSECRET_FILE="~/s"),

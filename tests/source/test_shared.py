@@ -26,6 +26,7 @@ from wecom_auth import (
     TokenUnavailable,
 )
 from wecom_auth._credential.exchange import Grant
+from wecom_auth._credential.kind import APP as APP_KIND
 from wecom_auth._credential.token import from_record, issue, to_record
 from wecom_auth._source import fetch as fetching
 from wecom_auth._source import process
@@ -338,7 +339,7 @@ def test_handles_that_are_equal_share_one_state(fake: FakeWeCom, texts: dict[str
 
 
 def shared_over(texts: dict[str, str]) -> Shared:
-    return Shared(Texts(texts), "key", "gettoken")
+    return Shared(Texts(texts), "key", APP_KIND)
 
 
 def token_of(value: str, life: float = 7200.0) -> Token:
@@ -358,7 +359,7 @@ def value_of(texts: dict[str, str]) -> str:
 
 
 def test_without_a_store_the_record_is_empty():
-    shared = Shared(None, "key", "gettoken")
+    shared = Shared(None, "key", APP_KIND)
     assert not shared
     assert shared.read(0, WALL, "") == Seen()
     shared.put(Seen(), token_of("t"), 0, WALL, ())

@@ -1,7 +1,6 @@
 """Opens the store that a user names, by an object or by a URL, here or in the environment."""
 
 import os
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -104,8 +103,6 @@ def _only_line(file: Path) -> str:
 def _from_url(url: str) -> TokenStore | None:
     if not url:
         return None
-    if re.match(r"(file:/*)?~", url):
-        raise ValueError("~ is expanded by a shell only: write the whole path after file://")
     scheme, colon, rest = url.partition(":")
     scheme = scheme.lower() if colon else ""
     if scheme == "file":
