@@ -26,11 +26,11 @@ class Exchange(Request):
     ) -> None:
         super().__init__(redact(url), body, dict(headers), method=method)
         real = Request(url)  # noqa: S310 (made to be taken apart)
-        self._real = real.full_url, real.selector
+        self._real = lambda: (real.full_url, real.selector)  # no attribute, which may be shown
 
     def outgoing(self) -> Request:
         """Return the request as it is sent."""
-        return _copy(self, *self._real)
+        return _copy(self, *self._real())
 
 
 def is_sendable(url: str) -> bool:
