@@ -187,7 +187,7 @@ def test_attach_gives_the_opener_back_and_twice_is_once() -> None:
 
 
 def test_two_credentials_whose_scopes_differ_share_an_opener() -> None:
-    with platform() as (fake, app):
+    with platform() as (_, app):
         suite = SuiteCredential("suite", "s-secret", lambda: "t", base_url=app.base_url)
         client = attach(opener(app), suite)
         assert errcode(client, f"{app.base_url}/{GET}") == 0

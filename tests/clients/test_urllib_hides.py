@@ -123,20 +123,20 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES)
-@pytest.mark.parametrize("cold", [False, True], ids=["with a token", "cold"])
-def test_no_error_shows_one(fail: Any, cold: bool) -> None:
+CASES = [(name, cold) for name in FAILURES for cold in (False, True) if cold or name != "refused"]
+
+
+@pytest.mark.parametrize(("name", "cold"), CASES)
+def test_no_error_shows_one(name: str, cold: bool) -> None:
     with platform() as (fake, plain):
         hunt = hunting(fake)
         client = opener(app_at(plain.base_url))
         request = Request(f"{plain.base_url}/{GET}")
         if not cold:
             client.open(request, timeout=10).close()
-        fail(fake)
-        with LogTrap(hunt), pytest.raises(OSError) as caught:  # noqa: PT011
+        FAILURES[name](fake)
+        with LogTrap(hunt), pytest.raises((OSError, http.client.HTTPException)) as caught:
             client.open(request, timeout=0.3)
-            if not cold:
-                raise OSError("nothing failed: a token is a token")
         error = caught.value
         hunt.show_object("the error", error)
         hunt.show("its text", f"{error} {error!r} {getattr(error, 'filename', '')}")
