@@ -31,10 +31,11 @@ def peek(response: requests.Response) -> bytes | None:
     )
     if len(given_back.head) > BODY_LIMIT or given_back.error is not None:
         return None
-    return _decode(given_back.head, raw.headers.get("Content-Encoding"))
+    return decode(given_back.head, raw.headers.get("Content-Encoding"))
 
 
-def _decode(head: bytes, encoding: str | None) -> bytes | None:
+def decode(head: bytes, encoding: str | None) -> bytes | None:
+    """Return a body without its `Content-Encoding`; None where it is none, or too long."""
     if not encoding:
         return head
     reader = urllib3.HTTPResponse(

@@ -1,0 +1,108 @@
+"""One call over aiohttp, as a flow drives it: send it with a token, look, send it again."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+
+from wecom_auth._call.drive import drive_async
+from wecom_auth._call.flow import call
+from wecom_auth._call.retry import Answered, Retry
+from wecom_auth._clients.aiohttp import exchange
+from wecom_auth._clients.aiohttp.peek import look
+from wecom_auth._clients.aiohttp.wire import Wire, clean_headers
+from wecom_auth._clients.dressed import dress
+from wecom_auth._credential.token import Token
+from wecom_auth._http.redaction import redact
+from wecom_auth._source.source import TokenSource
+from wecom_auth.errors import TokenConnectionError, TokenTimeout, WeComError
+
+Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+
+
+class Call:
+    """One call of a request without a token in its URL.
+
+    Args:
+        request: as aiohttp has made it; it shows no token at any time.
+        handler: sends it.
+        source: of the token.
+        parameter: that carries the token.
+        retry: the user's wishes beyond a rejected token.
+    """
+
+    __slots__ = ("_codes", "_handler", "_parameter", "_request", "_retry", "_source")
+
+    def __init__(
+        self, request: Any, handler: Handler, source: TokenSource, parameter: str, retry: Retry
+    ) -> None:
+        self._request, self._handler, self._source = request, handler, source
+        self._parameter, self._retry = parameter, retry
+        self._codes = source.credential.rejections | retry.codes
+
+    async def send(self, token: Token) -> aiohttp.ClientResponse:
+        """Send it with this token, once."""
+        request = self._request
+        request.send = Wire(request, self._source.credential, self._parameter, token)
+        try:
+            response = await self._handler(request)
+        except aiohttp.ClientOSError as error:
+            # "Can not write request body for …", from Python 3.12 on with the URL of the moment.
+            if token.escaped in str(error):
+                error.args = (error.errno, redact(str(error.strerror), token.escaped))
+                error.strerror = error.args[1]
+            raise
+        finally:
+            del request.send
+        if response.status != 200:
+            clean_headers(response, self._parameter, token)
+        return response
+
+    async def errcode(self, response: aiohttp.ClientResponse) -> int | None:
+        """Return the errcode of an answer that may have to be retried, else None."""
+        return await look(response, self._codes)
+
+    async def finish(self, token: Token | None, first: Answered | None) -> Any:
+        """Carry the call to its end, on the rare path.
+
+        The session's own timeout runs on meanwhile, and ends the call where it is shorter.
+
+        Args:
+            token: that it was sent with, where it was.
+            first: the answer to that.
+        """
+        flow = call(
+            self._source,
+            token,
+            first,
+            retry=self._retry,
+            method=self._request.method,
+            limit=self._request.session.timeout.total,
+            replayable=self._is_whole(),
+        )
+        via = exchange.by_session(self._request)
+        try:
+            return await drive_async(flow, self._source, self._attempt, via=via)
+        except WeComError as error:
+            failure = dress(error, _base(error))
+        raise failure  # out here, where the error that it stands for is no context
+
+    async def _attempt(self, token: Token, again: bool) -> Answered | None:
+        if again:
+            await self._request.close()  # the writer of a body that was rejected half-way
+            if not self._is_whole():
+                return None
+        response = await self.send(token)
+        return Answered(response, await self.errcode(response))
+
+    def _is_whole(self) -> bool:
+        """Return whether the body is there to be sent; a generator is, once."""
+        return not getattr(self._request.body, "consumed", False)
+
+
+def _base(error: WeComError) -> type[aiohttp.ClientError]:
+    """Return the error of aiohttp's that this one is like."""
+    if isinstance(error, TokenTimeout):
+        return aiohttp.ServerTimeoutError
+    reached = not isinstance(error, TokenConnectionError)
+    return aiohttp.ClientError if reached else aiohttp.ClientConnectionError

@@ -1,0 +1,49 @@
+"""Look into the body of an answer that nobody has read; it stays where it is."""
+
+from typing import Any
+
+from wecom_auth._clients.requests.peek import decode
+from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+
+
+async def look(response: Any, codes: frozenset[int]) -> int | None:
+    """Return the errcode of this answer if it is one of these, else None.
+
+    Args:
+        response: the answer; its body stays unread. An answer that holds one of the codes has
+            arrived to its end, and its connection is free.
+        codes: the errcodes that are looked for.
+    """
+    if response.status != 200 or not may_hold_errcode(response.headers, codes):
+        return None
+    body = response._body
+    if body is None:
+        try:
+            body = await _peek(response.content)
+        except BaseException:
+            response.close()
+            raise
+    if body and body.lstrip()[:1] != b"{":  # a session that does not decompress
+        body = decode(body, response.headers.get("Content-Encoding"))
+    return errcode_in(body, codes, response.headers)
+
+
+async def _peek(content: Any) -> bytes | None:
+    """Return the body if it is small.
+
+    Nothing is taken out of the stream, so nothing need be put back: aiohttp has no way to do that
+    but a deprecated one. It stops where no more arrives until somebody reads.
+    """
+    buffer = getattr(content, "_buffer", None)
+    if buffer is None or content._buffer_offset:
+        return None
+    while not content.is_eof() and content._size <= BODY_LIMIT:
+        if content._protocol._reading_paused:
+            return None
+        try:
+            await content._wait("peek")
+        except Exception:
+            if content.exception() is None:  # the call's time is up
+                raise
+            return None  # its reader meets it
+    return b"".join(buffer) if content._size <= BODY_LIMIT else None
