@@ -11,7 +11,11 @@ from .._source.source import Store, TokenSource, as_source
 
 C = TypeVar("C")
 
-_DRIVERS = {("requests", "Session"): "requests.adapter"}
+_DRIVERS = {("requests", "Session"): "requests.adapter"} | {
+    (library, name): "httpx.client"
+    for library in ("httpx", "httpx2")
+    for name in ("Client", "AsyncClient")
+}
 """The driver of each class of client, by the library and the name of the class."""
 
 

@@ -12,7 +12,7 @@ from urllib3 import Timeout
 from ..._source import transport
 from .hide import clean_error, hidden
 
-_OF_CALL = re.compile(r"(?i)(?:content-|transfer-|if-)|(?:expect|host|range)$")
+OF_CALL = re.compile(r"(?i)(?:content-|transfer-|if-)|(?:expect|host|range)$")
 """Headers of one call only."""
 
 SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
@@ -75,7 +75,7 @@ def way_of(
 def _with_headers_of(
     call: requests.PreparedRequest, request: requests.Request
 ) -> requests.PreparedRequest:
-    theirs = {name: call.headers[name] for name in call.headers if not _OF_CALL.match(name)}
+    theirs = {name: call.headers[name] for name in call.headers if not OF_CALL.match(name)}
     request.headers = {**theirs, **request.headers}
     return request.prepare()
 
