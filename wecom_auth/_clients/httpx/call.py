@@ -40,7 +40,8 @@ class Call:
     ) -> None:
         self._kit, self._way, self._request = way.kit, way, request
         self.source, self._parameter, self._retry = source, parameter, retry
-        self._codes = source.credential.rejections | retry.codes
+        rejections = source.credential.rejections
+        self._codes = rejections | retry.codes if retry.errcodes else rejections
         self._start = start_of(way.kit.library, request.stream)
 
     # --- sending and looking, the two things that wait ---

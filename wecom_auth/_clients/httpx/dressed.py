@@ -17,7 +17,7 @@ def dress(error: WeComError, library: Any, request: Any) -> WeComError:
         library: httpx or httpx2.
         request: the call that got no token.
     """
-    if isinstance(error, library.HTTPError):
+    if issubclass(type(error), library.HTTPError):
         return error
     base = _base(error)
     state = {**vars(error), "_request": request}

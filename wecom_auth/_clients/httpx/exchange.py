@@ -139,8 +139,7 @@ def _hide(way: Way, request: Any) -> Any:
     if not way.hides:
         return request
     visible = way.kit.library.URL(redact(str(request.url)))
-    target = request.url.raw_path.decode("ascii")
-    return at_url(request, hidden(way.kit.wire_url, visible, target))
+    return at_url(request, hidden(way.kit.wire_url, visible, request.url.raw_path))
 
 
 def _apart(way: Way) -> Any:

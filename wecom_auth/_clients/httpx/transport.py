@@ -49,23 +49,23 @@ class Transport:
         self.route = source if isinstance(source, Route) else Route([as_source(source)])
         self._retry = retry or ONLY_TOKENS
         self._client = client
-        self._ways: dict[Kit, Way] = {}
+        self._ways: dict[type, Way] = {}
         self._inner = inner
 
-    def _way(self, kit: Kit) -> Way:
-        """Return the way of the calls of this library; a transport of its own if none was given."""
+    def _way(self, request: Any) -> Way:
+        """Return the way of such requests; by a transport of their library if none was given."""
+        kit = kit_of(request)
         own = getattr(kit.library, self.own)
         made = self._inner or own()
         with process.lock:
             inner = self._inner = self._inner or made
         home = next(each for each in type(inner).__mro__ if self.method in vars(each))
-        way = self._ways[kit] = Way(kit, inner, home is own, self._client)
+        way = self._ways[type(request)] = Way(kit, inner, home is own, self._client)
         return way
 
     def _call(self, request: Any) -> Call | Any:
         """Return the call that this request is, or the transport that sends it as it is."""
-        kit = kit_of(request)
-        way = self._ways.get(kit) or self._way(kit)
+        way = self._ways.get(type(request)) or self._way(request)
         url = str(request.url)
         source = self.route.find(url, request)
         name = None if source is None else source.credential.parameter_for(url)
@@ -74,7 +74,7 @@ class Transport:
         if name in url or "%" in url:  # %61ccess_token
             if AUTHORISED in request.extensions and name in url:
                 return way.transport
-            request = _without_token(kit, request, url, source, name)
+            request = _without_token(way.kit, request, url, source, name)
         return Call(way, request, source, name, self._retry)
 
     def __getattr__(self, name: str) -> Any:

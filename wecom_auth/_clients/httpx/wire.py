@@ -15,7 +15,7 @@ def wire_url_class(library: Any) -> Any:
     class WireURL(library.URL):  # type: ignore[misc]
         @property
         def raw_path(self) -> bytes:
-            target: bytes = vars(self)["_target"]
+            target: bytes = self._target
             return target
 
         def __reduce__(self) -> tuple[Any, ...]:
@@ -24,22 +24,24 @@ def wire_url_class(library: Any) -> Any:
     return WireURL
 
 
-def hidden(kind: Any, visible: Any, target: str) -> Any:
+def hidden(kind: Any, visible: Any, target: bytes) -> Any:
     """Return a URL that shows as the visible one and goes out as this path and query.
 
     Args:
         kind: the library's class for it.
         visible: the URL as it may be seen.
-        target: the path and query to send.
+        target: the path and query to send, as bytes.
     """
     url = object.__new__(kind)
-    vars(url).update(vars(visible), _target=target.encode("ascii"))
+    url.__dict__ = {**visible.__dict__, "_target": target}
     return url
 
 
 def hidden_token(kind: Any, visible: Any, name: str, escaped: str) -> Any:
     """Return a URL that shows as the visible one and goes out with this parameter."""
-    return hidden(kind, visible, query.append(visible.raw_path.decode("ascii"), name, escaped))
+    target = visible.raw_path
+    joint = "&" if b"?" in target else "?"
+    return hidden(kind, visible, target + f"{joint}{name}={escaped}".encode("ascii"))
 
 
 def shown_token(visible: Any, name: str, escaped: str) -> Any:
@@ -62,5 +64,5 @@ def shown_token(visible: Any, name: str, escaped: str) -> Any:
 def at_url(request: Any, url: Any) -> Any:
     """Return the same request at another URL; it shares headers and body with the original."""
     other = object.__new__(type(request))
-    vars(other).update(vars(request), url=url)
+    other.__dict__ = {**request.__dict__, "url": url}
     return other
