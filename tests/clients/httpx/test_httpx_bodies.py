@@ -193,6 +193,6 @@ def test_control_an_auth_that_sends_again_loses_the_answer(library: Any, wecom_s
     for content in (pieces(), io.BytesIO(WHOLE)):
         with (
             library.Client(trust_env=False) as client,
-            pytest.raises((library.StreamConsumed, library.LocalProtocolError)),
+            pytest.raises(Exception, match=r"Too little data|already been streamed"),
         ):
             client.post(url, content=content, auth=Naive())
