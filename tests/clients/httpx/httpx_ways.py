@@ -19,7 +19,8 @@ from wecom_auth.testing import FakeWeCom, Server
 
 LIBRARIES = (httpx, httpx2)
 MODES = ("sync", "asyncio", "trio")
-WAYS = ("attach", "auth", "transport")
+WAYS = ("attach", "auth")
+"""And `transport`, which is what `attach` puts in, where the two may differ."""
 CORP, SECRET = "ww0001", "the-apps-secret"
 
 

@@ -181,7 +181,7 @@ def test_a_redirect_on_the_same_host_works(world: World):
     assert world.fake.gettoken_calls == 1
 
 
-@for_all(ways=("attach", "transport"))
+@for_all(ways=("attach",))
 @pytest.mark.parametrize("to", ["/login", "/login?{query}", "/login?r={token}#{token}"])
 def test_no_token_reaches_another_host_or_path(world: World, to: str):
     """Not even where the platform, or a proxy before it, echoes the token in its Location."""

@@ -249,7 +249,7 @@ def test_the_network_is_found_by_the_librarys_names(library: Any):
                 assert isinstance(caught.value, TokenUnavailable)
 
 
-@for_all()
+@for_all(ways=("attach", "auth", "transport"))
 def test_nothing_shows_the_token(world: World, caplog: Any):
     """Logs at DEBUG, answers, histories, requests, errors with cause and context, pickles."""
     caplog.set_level(logging.DEBUG)
