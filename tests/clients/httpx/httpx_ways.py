@@ -59,7 +59,7 @@ class World:
 
     def client(self, **options: Any) -> Any:
         """A client that is authorised by this way."""
-        options = {"timeout": 20, "trust_env": False, **options}
+        options = {"timeout": 20, "trust_env": False, "verify": False, **options}
         kind = self.library.Client if self.is_sync else self.library.AsyncClient
         if self.way == "auth":
             return kind(auth=WeComAuth(self.app), **options)

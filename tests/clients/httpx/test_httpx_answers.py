@@ -116,7 +116,7 @@ def test_a_stream_is_not_read_ahead(world: World):
 
         async def whole_run() -> None:
             kind = world.library.Client if world.is_sync else world.library.AsyncClient
-            options = {"timeout": 20, "trust_env": False}
+            options = {"timeout": 20, "trust_env": False, "verify": False}
             if world.way == "auth":
                 client = kind(auth=WeComAuth(app), **options)
             else:

@@ -128,7 +128,7 @@ def test_a_mock_transport_sees_the_token(library: Any):
     url = "https://qyapi.weixin.qq.com/cgi-bin/user/get?a=%20b"
     with attach(library.Client(transport=library.MockTransport(answer)), app) as client:
         assert str(client.get(url).url) == url
-        client.get(url, params={"access_token": "theirs"})
+        client.get(url.partition("?")[0], params={"access_token": "theirs"})
     base = "https://qyapi.weixin.qq.com/cgi-bin/user/get"
     assert seen == [f"{url}&access_token=T%2BK", f"{base}?access_token=T%2BK"]
 
@@ -269,7 +269,7 @@ def test_nothing_shows_the_token(world: World, caplog: Any):
 
     async def body() -> None:
         kind = world.library.Client if world.is_sync else world.library.AsyncClient
-        options: dict[str, Any] = {"trust_env": False, "timeout": 10}
+        options: dict[str, Any] = {"trust_env": False, "timeout": 10, "verify": False}
         if world.way == "auth":
             client = kind(auth=WeComAuth(app), **options)
         elif world.way == "transport":

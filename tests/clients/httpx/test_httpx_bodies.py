@@ -80,7 +80,7 @@ class OneWay(io.BytesIO):
 
 
 PLAIN: dict[str, tuple[Callable[[], dict[str, Any]], bytes]] = {
-    "json": (lambda: {"json": {"a": 1}}, b'{"a":1}'),
+    "json": (lambda: {"json": [1]}, b"[1]"),
     "bytes": (lambda: {"content": WHOLE}, WHOLE),
     "str": (lambda: {"content": "你好"}, "你好".encode()),
     "form": (lambda: {"data": {"a": "1"}}, b"a=1"),
@@ -134,8 +134,10 @@ def test_multipart_arrives_whole_once(world: World, tmp_path: Path):
 @pytest.mark.parametrize("kind", ["file", "BytesIO", "list"])
 def test_a_file_arrives_from_where_it_stood(world: World, kind: str, tmp_path: Path):
     file = on_disk(tmp_path) if kind == "file" else io.BytesIO(WHOLE)
-    start = 300 if world.library.__name__ == "httpx2" and kind != "list" else 0
-    file.seek(start)  # httpx states the length of the whole file, wherever it stands
+    # httpx, and httpx2 until late, state the length of the whole file, wherever it stands.
+    knows = hasattr(world.library._utils, "peek_filelike_remaining_length")
+    start = 300 if knows and kind != "list" else 0
+    file.seek(start)
     with taken(world.fake) as bodies, file:
         content = [WHOLE[:7], WHOLE[7:]] if kind == "list" else file
         assert world.run(lambda talk: revoked(talk, content=content)) == 0
