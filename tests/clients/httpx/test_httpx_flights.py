@@ -151,6 +151,19 @@ def test_an_exchange_needs_no_connection_of_a_pool_that_a_download_holds(world: 
         world.run(body, transport=getattr(world.library, kind)(limits=limits))
 
 
+@for_all()
+def test_a_rejected_answer_gives_its_connection_back(world: World):
+    """A pool of one connection is enough: the answer is closed before the call goes out again."""
+
+    async def body(talk: Talk) -> None:
+        for _ in range(3):
+            assert (await talk.get("user/get?userid=a", timeout=2)).json()["errcode"] == 0
+            world.fake.revoke()
+
+    world.run(body, limits=world.library.Limits(max_connections=1))
+    assert world.fake.gettoken_calls == 3
+
+
 @for_all(modes=("asyncio", "trio"), ways=("attach", "auth"))
 def test_the_first_task_cancelled_leaves_the_others_theirs(world: World):
     """The one that leads the fetch gives up in the middle of it."""
