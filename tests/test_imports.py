@@ -29,7 +29,7 @@ ORDER = [
     {"stores"},
     {"_source"},
     {"_call"},
-    {"_clients"},
+    {"_clients", "httpx"},
     {"_dropin"},
     {"testing"},
     {"cli"},

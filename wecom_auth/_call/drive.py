@@ -8,7 +8,7 @@ from .._credential.exchange import Send as SendExchange
 from .._credential.token import Token
 from .._source import aio
 from .._source.source import TokenSource
-from .flow import Drop, Flow, Get, Replace, Send
+from .flow import Drop, Flow, Get, Replace, Send, Step, Wait
 from .retry import Answered
 
 Sender = Callable[[Token, bool], Answered | None]
@@ -38,19 +38,26 @@ def drive(
             step = flow.send(reply)
         except StopIteration as end:
             return end.value
-        match step:
-            case Send():
-                reply = send(step.token, step.again)
-            case Get():
-                reply = source.get(timeout, via=via)
-            case Replace():
-                reply = source.replace(step.rejected, timeout, via=via)
-            case Drop():
-                reply = None
-                source.invalidate(step.rejected)
-            case _:
-                reply = None
-                time.sleep(step.seconds)
+        if isinstance(step, Send):
+            reply = send(step.token, step.again)
+        else:
+            reply = do(step, source, timeout, via)
+
+
+def do(
+    step: Step, source: TokenSource, timeout: float | None = None, via: SendExchange | None = None
+) -> Token | None:
+    """Do one step of a flow that sends nothing, and return the reply to it."""
+    match step:
+        case Get():
+            return source.get(timeout, via=via)
+        case Replace():
+            return source.replace(step.rejected, timeout, via=via)
+        case Drop():
+            source.invalidate(step.rejected)
+        case Wait():
+            time.sleep(step.seconds)
+    return None
 
 
 async def drive_async(
@@ -68,16 +75,23 @@ async def drive_async(
             step = flow.send(reply)
         except StopIteration as end:
             return end.value
-        match step:
-            case Send():
-                reply = await send(step.token, step.again)
-            case Get():
-                reply = await source.aget(timeout, via=via)
-            case Replace():
-                reply = await source.areplace(step.rejected, timeout, via=via)
-            case Drop():
-                reply = None
-                await source.ainvalidate(step.rejected)
-            case _:
-                reply = None
-                await aio.sleep(step.seconds)
+        if isinstance(step, Send):
+            reply = await send(step.token, step.again)
+        else:
+            reply = await ado(step, source, timeout, via)
+
+
+async def ado(
+    step: Step, source: TokenSource, timeout: float | None = None, via: SendExchange | None = None
+) -> Token | None:
+    """`do` in a coroutine."""
+    match step:
+        case Get():
+            return await source.aget(timeout, via=via)
+        case Replace():
+            return await source.areplace(step.rejected, timeout, via=via)
+        case Drop():
+            await source.ainvalidate(step.rejected)
+        case Wait():
+            await aio.sleep(step.seconds)
+    return None

@@ -13,6 +13,10 @@ C = TypeVar("C")
 
 _DRIVERS = {
     ("requests", "Session"): "requests.adapter",
+    ("httpx", "Client"): "httpx.client",
+    ("httpx", "AsyncClient"): "httpx.client",
+    ("httpx2", "Client"): "httpx.client",
+    ("httpx2", "AsyncClient"): "httpx.client",
     ("aiohttp", "ClientSession"): "aiohttp.session",
     ("urllib", "OpenerDirector"): "urllib.handler",
 }

@@ -23,7 +23,11 @@ _ODD_CORPID = re.compile(
 )
 """Where corpid and secret were swapped, this is the secret."""
 _USERINFO = re.compile(r"^([A-Za-z][\w+.-]*://|).*@")
-_LEAKING = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
+_CORE = ("connection", "http11", "http2", "proxy", "socks")
+_LEAKING = (
+    *("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "httpx", "httpx2"),
+    *(f"{library}.{part}" for library in ("httpcore", "httpcore2") for part in _CORE),
+)
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -96,7 +100,7 @@ _masking_wanted = True
 
 
 def mask_urllib3_logs(enabled: bool = True) -> None:
-    """Mask tokens in what urllib3 logs (whole URLs, at DEBUG and at WARNING), or stop doing so.
+    """Mask tokens in what urllib3, httpx and httpx2 log (whole URLs), or stop doing so.
 
     Attaching anything turns this on; nothing happens at import. Once called with False it
     stays off until it is called with True.

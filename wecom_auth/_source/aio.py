@@ -1,12 +1,17 @@
 """The three things that differ between asyncio and trio; neither is imported before it is used."""
 
+import inspect
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_GLANCE = 0.1
+"""Seconds between two looks whether a loop still runs."""
 
 
 def _trio() -> Any:
@@ -100,6 +105,24 @@ def _asyncio_runner() -> Callable[[Callable[[], Awaitable[T]], float], T]:
         except RuntimeError:
             coroutine.close()
             raise OSError("the event loop that led this fetch has ended") from None
-        return future.result(seconds + 1)
+        return _result(future, loop, coroutine, seconds + 1)
 
     return run
+
+
+def _result(future: "Future[T]", loop: Any, coroutine: Any, seconds: float) -> T:
+    """Return what comes of a coroutine on that loop; one that no longer runs never says."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return future.result(_GLANCE)
+        except TimeoutError:
+            if future.done() or time.monotonic() >= until:
+                raise
+        if not loop.is_running():
+            break
+    if not loop.is_closed():
+        future.cancel()
+    elif inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()  # else Python warns that nobody awaited it
+    raise OSError("the event loop that led this fetch has ended")

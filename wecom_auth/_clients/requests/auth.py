@@ -44,6 +44,11 @@ class WeComAuth(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token in; requests calls this when it prepares the request."""
         url = request.url or ""
+        if not isinstance(url, str):  # httpx calls whatever can be called with its own request
+            raise TypeError(
+                "this WeComAuth is for requests: with httpx and httpx2 use"
+                " wecom_auth.httpx.WeComAuth"
+            )
         name = self.source.credential.parameter_for(url)
         if name is None:
             return request

@@ -1,7 +1,7 @@
 """The request that goes out: a copy of the caller's own, so that theirs never holds a token."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.request import Request
 
 from wecom_auth._http import query
@@ -26,7 +26,8 @@ class Exchange(Request):
     ) -> None:
         super().__init__(redact(url), body, dict(headers), method=method)
         real = Request(url)  # noqa: S310 (made to be taken apart)
-        self._real = lambda: (real.full_url, real.selector)  # no attribute, which may be shown
+        target = real.full_url, real.selector
+        self._real: Callable[[], tuple[str, str]] = lambda: target  # an attribute may be shown
 
     def outgoing(self) -> Request:
         """Return the request as it is sent."""

@@ -1,0 +1,190 @@
+"""Look into the body of an answer that nobody has read, and give back what was read.
+
+A transport never knows whether the caller streams, so no more is read than a rejection is long.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+
+_READ = {
+    name.lower().encode(): name
+    for name in (
+        "Error-Code",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Length",
+        "Content-Type",
+    )
+}
+"""The headers that a verdict asks for. In a dict each is found at once: httpx would walk through
+all of them for each."""
+
+
+def _headers_of(response: Any, codes: frozenset[int]) -> dict[str, str] | None:
+    """Return the headers of an answer that may hold one of these codes, else None."""
+    if response.status_code != 200:
+        return None
+    headers = {
+        _READ[name]: value.decode("latin-1")
+        for key, value in response.headers.raw
+        if (name := key.lower()) in _READ
+    }
+    return headers if may_hold_errcode(headers, codes) else None
+
+
+class Peeked:
+    """A body that first gives back what was read of it, and then the rest.
+
+    A failure met while looking is kept for the reader whose body it cuts short. A body that was
+    read to its end is closed at once: its end alone does not free the connection.
+
+    Args:
+        stream: the body as it came.
+    """
+
+    library: Any
+    _rest: Any = None
+    _error: Exception | None = None
+    _is_closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._pieces: list[bytes] = []
+
+    @property
+    def elapsed(self) -> Any:
+        """The time the call took, where the body as it came knows that."""
+        return getattr(self._stream, "elapsed", None)
+
+    def peek(self) -> bytes | None:
+        """Read the body as far as a rejection is long; return it if that is all of it."""
+        size, rest = 0, iter(self._stream)
+        try:
+            for piece in rest:
+                self._pieces.append(piece)
+                size += len(piece)
+                if size > BODY_LIMIT:
+                    self._rest = rest
+                    return None
+        except self.library.RequestError as error:
+            self._error = error
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        return None if self._error else b"".join(self._pieces)
+
+    async def apeek(self) -> bytes | None:
+        """`peek` in a coroutine."""
+        size, rest = 0, aiter(self._stream)
+        try:
+            async for piece in rest:
+                self._pieces.append(piece)
+                size += len(piece)
+                if size > BODY_LIMIT:
+                    self._rest = rest
+                    return None
+        except self.library.RequestError as error:
+            self._error = error
+        except BaseException:
+            await self.aclose()
+            raise
+        await self.aclose()
+        return None if self._error else b"".join(self._pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._all() if self._rest or self._error else iter(self._pieces)
+
+    def _all(self) -> Iterator[bytes]:
+        yield from self._pieces
+        if self._error is not None:
+            raise self._error
+        if self._rest is not None:
+            yield from self._rest
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._error is not None:
+            raise self._error
+        if self._rest is not None:
+            async for piece in self._rest:
+                yield piece
+
+    def close(self) -> None:
+        """Free the connection, once."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._stream.close()
+
+    async def aclose(self) -> None:
+        """`close` in a coroutine."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if hasattr(self._rest, "aclose"):  # a generator left open would be closed by nobody
+            await self._rest.aclose()
+        await self._stream.aclose()
+
+
+def peeked_class(library: Any) -> Any:
+    """Return the class of such bodies that this library takes for its own."""
+    own = (Peeked, library.SyncByteStream, library.AsyncByteStream)
+    return type("Peeked", own, {"library": library})
+
+
+def look(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
+    """Return the errcode of this answer if it is one of these, else None.
+
+    Args:
+        kind: the library's class of a body that was looked into.
+        response: the answer; its body stays readable from its start. An answer that holds one of
+            the codes has been read to its end, and its connection is free.
+        codes: the errcodes that are looked for.
+    """
+    headers = _headers_of(response, codes)
+    if headers is None:
+        return None
+    if response.is_stream_consumed:
+        return errcode_in(_content(kind, response), codes, headers)
+    response.stream = peeked = kind(response.stream)
+    return errcode_in(_decode(kind, peeked.peek(), headers), codes, headers)
+
+
+async def alook(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
+    """`look` in a coroutine."""
+    headers = _headers_of(response, codes)
+    if headers is None:
+        return None
+    if response.is_stream_consumed:
+        return errcode_in(_content(kind, response), codes, headers)
+    response.stream = peeked = kind(response.stream)
+    return errcode_in(_decode(kind, await peeked.apeek(), headers), codes, headers)
+
+
+def _content(kind: Any, response: Any) -> bytes | None:
+    """Return the body of an answer that has been read; None where it was streamed away."""
+    try:
+        content: bytes = response.content
+    except kind.library.ResponseNotRead:
+        return None
+    return content
+
+
+def _decode(kind: Any, body: bytes | None, headers: dict[str, str]) -> bytes | None:
+    encoding = headers.get("Content-Encoding")
+    if not body or not encoding:
+        return body
+    library = kind.library
+    try:
+        if encoding.lower() == "gzip":  # for a tenth of what a Response costs
+            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, BODY_LIMIT + 1)
+        content: bytes = library.Response(
+            200, headers={"Content-Encoding": encoding}, content=body
+        ).content
+    except (library.DecodingError, zlib.error):
+        return None
+    return content

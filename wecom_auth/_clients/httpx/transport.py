@@ -1,0 +1,184 @@
+"""The transports: they authorise what a client sends, around the transport it has."""
+
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Self
+
+from wecom_auth._call.retry import ONLY_TOKENS, Answered, Retry
+from wecom_auth._call.route import Route
+from wecom_auth._clients.httpx.call import Call
+from wecom_auth._clients.httpx.exchange import Way
+from wecom_auth._clients.httpx.library import Kit, kit_of
+from wecom_auth._clients.httpx.wire import at_url
+from wecom_auth._credential.credential import Credential
+from wecom_auth._http import query
+from wecom_auth._source import process
+from wecom_auth._source.source import TokenSource, as_source
+
+AUTHORISED = "wecom_auth"
+"""The extension of a request that a `WeComAuth` looks after."""
+
+
+def _nobody() -> None:
+    return None
+
+
+class Transport:
+    """What the transports of both libraries, sync and async, have in common.
+
+    Args:
+        source: a `TokenSource`, a credential, or a route.
+        inner: the transport that sends.
+        retry: errcodes to retry beside those that reject the token.
+        client: returns the client, where it is known.
+    """
+
+    own: str
+    method: str
+
+    def __init__(
+        self,
+        source: TokenSource | Credential | Route,
+        inner: Any = None,
+        *,
+        retry: Retry | None = None,
+        client: Any = _nobody,
+    ) -> None:
+        if inner is not None and not hasattr(inner, self.method):
+            raise TypeError(f"inner must be a transport with {self.method}, not {inner!r}")
+        self.route = source if isinstance(source, Route) else Route([as_source(source)])
+        self._retry = retry or ONLY_TOKENS
+        self._client = client
+        self._ways: dict[type, Way] = {}
+        self._inner = inner
+
+    def _way(self, request: Any) -> Way:
+        """Return the way of such requests; by a transport of their library if none was given."""
+        kit = kit_of(request)
+        own = getattr(kit.library, self.own)
+        made = self._inner or own()
+        with process.lock:
+            inner = self._inner = self._inner or made
+        home = next(each for each in type(inner).__mro__ if self.method in vars(each))
+        way = self._ways[type(request)] = Way(kit, inner, home is own, self._client)
+        return way
+
+    def _call(self, request: Any) -> Call | Any:
+        """Return the call that this request is, or the transport that sends it as it is."""
+        way = self._ways.get(type(request)) or self._way(request)
+        url = str(request.url)
+        source = self.route.find(url, request)
+        name = None if source is None else source.credential.parameter_for(url)
+        if source is None or name is None:
+            return way.transport
+        if name in url or "%" in url:  # %61ccess_token
+            if AUTHORISED in request.extensions and name in url:
+                return way.transport
+            request = _without_token(way.kit, request, url, source, name)
+        return Call(way, request, source, name, self._retry)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # while it is being copied
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.route.sources))})"
+
+
+class SyncTransport(Transport):
+    """The transport of a `Client`."""
+
+    own, method = "HTTPTransport", "handle_request"
+
+    def handle_request(self, request: Any) -> Any:
+        """Send the request, with a token if it is a WeCom call; once more if that is rejected.
+
+        Raises:
+            CredentialError, TokenUnavailable: no token could be had; `httpx.HTTPError` as well.
+            httpx.RequestError: as the inner transport raises it, without the token.
+        """
+        call = self._call(request)
+        if not isinstance(call, Call):
+            return call.handle_request(request)
+        token = call.source.ready()
+        if token is None:
+            return call.finish(None, None)
+        response = call.send(token)
+        code = call.errcode(response)
+        return response if code is None else call.finish(token, Answered(response, code))
+
+    def __enter__(self) -> Self:
+        if self._inner is not None:
+            self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        if self._inner is not None:
+            self._inner.__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        if self._inner is not None:
+            self._inner.close()
+
+
+class AsyncTransport(Transport):
+    """The transport of an `AsyncClient`."""
+
+    own, method = "AsyncHTTPTransport", "handle_async_request"
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send the request, with a token if it is a WeCom call; once more if that is rejected.
+
+        Raises:
+            CredentialError, TokenUnavailable: no token could be had; `httpx.HTTPError` as well.
+            httpx.RequestError: as the inner transport raises it, without the token.
+        """
+        call = self._call(request)
+        if not isinstance(call, Call):
+            return await call.handle_async_request(request)
+        token = call.source.ready()
+        if token is None:
+            return await call.afinish(None, None)
+        response = await call.asend(token)
+        code = await call.aerrcode(response)
+        return response if code is None else await call.afinish(token, Answered(response, code))
+
+    async def __aenter__(self) -> Self:
+        if self._inner is not None:
+            await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        if self._inner is not None:
+            await self._inner.__aexit__(kind, error, traceback)
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        if self._inner is not None:
+            await self._inner.aclose()
+
+
+@lru_cache(maxsize=8)
+def transport_class(kind: type[Transport], base: type) -> Any:
+    """Return the class of such transports that one library takes for its own."""
+    return type(kind.__name__, (kind, base), {"__doc__": kind.__doc__})
+
+
+def _without_token(kit: Kit, request: Any, url: str, source: TokenSource, name: str) -> Any:
+    without, brought = query.take(url, name)
+    if not brought:
+        return request
+    source.warn_of_foreign_token(brought)
+    return at_url(request, kit.library.URL(without))
