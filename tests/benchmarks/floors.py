@@ -14,7 +14,7 @@ from cachetools import TTLCache
 from requests.adapters import BaseAdapter
 from requests.auth import AuthBase
 
-from wecom_auth._http.redaction import twin
+from wecom_auth._clients.requests.hide import at_url
 
 from .measure import Way
 from .null import NullTransport, caller
@@ -54,7 +54,7 @@ class _Appending(_Passing):
     """The caller's own request is not changed, and the answer does not show the token."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
-        outgoing = twin(request, f"{request.url}&access_token={self._value()}")
+        outgoing = at_url(request, f"{request.url}&access_token={self._value()}")
         response = self._inner.send(outgoing, *args, **kw)
         response.request, response.url = request, request.url or ""
         return response

@@ -6,7 +6,7 @@ from statistics import median
 
 import requests
 
-from wecom_auth._http.verdict import rejection
+from wecom_auth._clients.requests.answer import verdict
 from wecom_auth.errors import REJECTED
 
 from .measure import Effort, Row, Timing, microseconds, race, ratio
@@ -59,10 +59,10 @@ def _time(make: Callable[[], requests.Response], kind: str, timing: Timing) -> N
     responses, stream = [make() for _ in range(_FRESH)], "stream" in kind
     if not stream:
         responses *= 100  # 10 MB have pushed all else out of the caches, which is not the verdict's
-    rejection(responses[0], REJECTED, stream=stream)
+    verdict(responses[0], REJECTED, stream=stream)
     began = time.thread_time()
     for response in responses[1:]:
-        rejection(response, REJECTED, stream=stream)
+        verdict(response, REJECTED, stream=stream)
     timing.cpu.append((time.thread_time() - began) / (len(responses) - 1))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 from ways import CORP, SECRET, Client, all_ways, platform, warm
-from wecom_auth._http.peeking import BODY_LIMIT
 
 from wecom_auth import (
     APIError,
@@ -19,8 +18,9 @@ from wecom_auth import (
     raise_for_errcode,
 )
 from wecom_auth._clients import outcomes
-from wecom_auth._http import peeking
-from wecom_auth._http import verdict as answers
+from wecom_auth._clients.requests import answer as answers
+from wecom_auth._clients.requests import peek as peeking
+from wecom_auth._http.verdict import BODY_LIMIT
 from wecom_auth.testing import FakeWeCom, Request
 
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
@@ -127,11 +127,35 @@ def test_what_is_no_rejection_is_given_back_whole(way: str, case: Case, stream: 
     assert (response.status_code, content) == (case[0], case[2])
 
 
+DISPOSITIONS = {
+    "inline": 42001,
+    "INLINE ": 42001,
+    "inline;filename=f.txt": 42001,
+    'inline; filename="f.txt"': 42001,
+    'inline; filename="log.json"': None,
+    "attachment": None,
+    'attachment; filename="f.txt"': None,
+}
+
+
+@all_ways()
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("disposition", DISPOSITIONS)
+def test_json_that_a_proxy_marks_as_inline_is_no_file(
+    way: str, disposition: str, stream: bool
+) -> None:
+    """Spring marks JSON so, and names it f.txt; a file with a name of its own is one."""
+    _, _, calls = asked(way, (200, {**JSON, "Content-Disposition": disposition}, DEAD), stream)
+    assert calls == (1 if DISPOSITIONS[disposition] is None else 2)
+
+
 def test_control_a_search_in_the_text_sees_rejections_everywhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answers, "errcode_of", lambda answer: 42001)
-    monkeypatch.setattr(answers, "_is_file", lambda response: False)
+    def by_text(body: bytes | None, codes: frozenset[int], headers: Any) -> int | None:
+        return 42001 if b"42001" in (body or b"") else None
+
+    monkeypatch.setattr(answers, "errcode_in", by_text)
     for name in ("nested", "a JSON file", "text that names it"):
         assert asked("attach", NO_REJECTIONS[name], stream=False)[2] == 2
 
@@ -146,7 +170,7 @@ def test_a_length_of_many_digits_is_no_crash() -> None:
     response = requests.Response()
     response.status_code, response.raw = 200, None
     response.headers.update({**JSON, "Content-Length": "9" * 5000})
-    assert answers.rejection(response, frozenset({42001}), stream=True) is None
+    assert answers.verdict(response, frozenset({42001}), stream=True) is None
 
 
 def test_deep_json_is_no_crash() -> None:
@@ -324,8 +348,8 @@ def test_what_was_streamed_away_passes() -> None:
     response = made((200, JSON, DEAD))
     assert b"".join(response.iter_content(7)) == DEAD
     assert raise_for_errcode(response) is response
-    assert answers.rejection(response, frozenset({42001}), stream=True) is None
-    assert not outcomes.rejects(response, frozenset({42001}))
+    assert answers.verdict(response, frozenset({42001}), stream=True) is None
+    assert not outcomes.errcode_of(response, frozenset({42001}))
 
 
 def test_a_response_made_by_hand() -> None:
@@ -333,7 +357,7 @@ def test_a_response_made_by_hand() -> None:
     response.status_code, response._content = 200, DEAD
     with pytest.raises(APIError, match="the call: errcode 42001: access_token expired"):
         raise_for_errcode(response)
-    assert answers.rejection(response, frozenset({42001})) == 42001
+    assert answers.verdict(response, frozenset({42001})) == 42001
 
 
 def test_a_response_without_an_auth_is_shown_without_its_token() -> None:

@@ -22,9 +22,10 @@ from wecom_auth import (
     WeComAuth,
     attach,
 )
-from wecom_auth._clients import auth
-from wecom_auth._clients.auth import is_authorised
+from wecom_auth._clients.requests import auth
+from wecom_auth._clients.requests.auth import is_authorised
 from wecom_auth._credential.exchange import Grant
+from wecom_auth._credential.kind import Kind
 
 URL = "https://qyapi.weixin.qq.com/cgi-bin/user/get?a=%20b"
 
@@ -97,7 +98,7 @@ def test_an_answer_that_knows_of_no_request(ours: ExternalToken) -> None:
 class Ticket(Credential):
     """Another kind of token, in a parameter of its own."""
 
-    parameter = "ticket"
+    kind = Kind("ticket", "get_ticket", "ticket")
     shareable = False
     __slots__ = ()
 
@@ -198,7 +199,9 @@ def test_it_keeps_its_source(ours: ExternalToken) -> None:
 
 @pytest.mark.parametrize("wrong", [None, "corpid", ("corpid", "secret"), AppCredential, requests])
 def test_what_is_no_source(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="credential must be an AppCredential or an ExternalToken"):
+    with pytest.raises(
+        TypeError, match="credential must be an AppCredential or another credential"
+    ):
         WeComAuth(wrong)
 
 

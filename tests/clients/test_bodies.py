@@ -17,8 +17,9 @@ from requests_toolbelt import MultipartEncoder
 from ways import SESSION_WAYS, WAYS, Client, Taken, all_ways, platform, warm
 
 from wecom_auth import TokenSource, WeComAuth, with_access_token
-from wecom_auth._call import arguments, replay
+from wecom_auth._call import arguments
 from wecom_auth._clients import decorator
+from wecom_auth._clients.requests import call as replay
 from wecom_auth.testing import FakeWeCom
 
 WHOLE = b"The quick brown fox " * 5_000  # more than one write of a socket
@@ -321,7 +322,7 @@ def test_control_without_the_rewind_a_file_hangs(
 def test_control_without_the_question_a_generator_arrives_empty(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "_replayable", lambda request: True)
+    monkeypatch.setattr(replay, "_is_replayable", lambda request: True)
     monkeypatch.setattr(replay, "_rewind", lambda request: True)
     with platform() as (fake, app):
         taken, client = Taken(fake), Client(way, app)

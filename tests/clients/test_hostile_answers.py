@@ -16,6 +16,7 @@ from fuzz.check import Report, check, run
 from fuzz.model import Verdict, verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
 
 from wecom_auth import (
     APIError,
@@ -25,12 +26,29 @@ from wecom_auth import (
     WeComError,
     raise_for_errcode,
 )
+from wecom_auth._clients.requests import answer as answers
 from wecom_auth._credential.exchange import exchange
-from wecom_auth._http import peeking
-from wecom_auth._http import verdict as answers
+from wecom_auth._credential.kind import APP
+from wecom_auth._http.verdict import BODY_LIMIT, parse
+from wecom_auth._source.transport import by_adapter
 from wecom_auth.testing import FakeWeCom
 
 MANY = 4_000
+GETTOKEN = "http://127.0.0.1:1/cgi-bin/gettoken"
+
+
+class Saying(BaseAdapter):
+    """Has one answer to everything."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__()
+        self._response = response
+
+    def send(self, *args: Any, **options: Any) -> requests.Response:
+        return self._response
+
+    def close(self) -> None: ...
+
 
 BODIES = st.one_of(
     st.binary(max_size=300),
@@ -89,7 +107,7 @@ def test_raise_for_errcode_raises_nothing_else(answer: Answer) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(BODIES, st.binary(max_size=40).map(lambda b: b * 400)))
 def test_parse_gives_a_dict_whatever_it_is_given(body: bytes) -> None:
-    assert isinstance(answers.parse(body), dict)
+    assert isinstance(parse(body), dict)
 
 
 TOKEN_BODIES = st.builds(
@@ -115,7 +133,7 @@ def test_gettoken_gives_a_token_or_says_why_not(
     plain = fuzz_check.read(answer)
     said = model.token(plain) if isinstance(plain, bytes) else None
     with suppress(WeComError):
-        grant = exchange(requests.Request(), lambda *_: answer.response(), 10, "secret")
+        grant = exchange(APP, by_adapter(Saying(answer.response()), {}), 10, "GET", GETTOKEN)
         assert 0 < grant.life <= 7200
         assert grant.value == grant.value.strip() != ""
         said = None
@@ -129,8 +147,8 @@ def test_gettoken_gives_a_token_or_says_why_not(
 def test_a_decompression_bomb_is_not_unpacked(layers: int) -> None:
     answer = bomb(layers)
     response = answer.response()
-    assert peak(lambda: answers.rejection(response, CODES, stream=True)) < 2_000_000
-    assert answers.rejection(answer.response(), CODES, stream=True) is None
+    assert peak(lambda: answers.verdict(response, CODES, stream=True)) < 2_000_000
+    assert answers.verdict(answer.response(), CODES, stream=True) is None
     control = answer.response()
     assert peak(lambda: control.content) > 10_000_000, "the control: read whole it is large"
 
@@ -140,7 +158,7 @@ def test_a_gettoken_that_is_a_bomb_is_not_unpacked() -> None:
 
     def ask() -> None:
         with pytest.raises(TokenUnavailable):
-            exchange(requests.Request(), lambda *_: answer.response(), 10, "secret")
+            exchange(APP, by_adapter(Saying(answer.response()), {}), 10, "GET", GETTOKEN)
 
     assert peak(ask) < 2_000_000
 
@@ -160,7 +178,7 @@ def test_a_gigabyte_is_promised_and_not_waited_for() -> None:
     head = {"Content-Type": JSON, "Content-Length": str(2**30)}
     fake.route("user/get", (200, head, b'{"errcode":42001}'), check_token=False)
     with fake.serve() as url, requests.get(f"{url}/cgi-bin/user/get", stream=True) as response:
-        assert answers.rejection(response, CODES, stream=True) is None
+        assert answers.verdict(response, CODES, stream=True) is None
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             response.content  # noqa: B018
 
@@ -177,8 +195,8 @@ def test_a_gettoken_that_never_ends_is_given_up_at_the_limit_of_its_size() -> No
     response = Answer("x", b"", b"", stream=True).response()
     response.raw._fp = endless
     with pytest.raises(TokenUnavailable):
-        exchange(requests.Request(), lambda *_: response, 10, "secret")
-    assert endless.given <= 4 * peeking.BODY_LIMIT
+        exchange(APP, by_adapter(Saying(response), {}), 10, "GET", GETTOKEN)
+    assert endless.given <= 4 * BODY_LIMIT
 
 
 class _Endless(BytesIO):
@@ -199,7 +217,7 @@ def test_a_stream_that_breaks_off_is_not_passed_on_as_whole(encoding: str) -> No
     if encoding:
         headers["Content-Encoding"] = encoding
     response = Answer("x", None, wire, headers=headers, stream=True).response()
-    assert answers.rejection(response, CODES, stream=True) is None
+    assert answers.verdict(response, CODES, stream=True) is None
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         response.content  # noqa: B018
 
@@ -222,7 +240,7 @@ def _by_json(response: requests.Response, codes: Any, *, stream: bool) -> int | 
 
 
 def _taking_the_body(response: requests.Response, codes: Any, *, stream: bool) -> int | None:
-    found = answers.rejection(response, codes, stream=stream)
+    found = answers.verdict(response, codes, stream=stream)
     if stream:
         response.raw.read(10)
     return found
@@ -241,7 +259,7 @@ def _taking_the_body(response: requests.Response, codes: Any, *, stream: bool) -
 def test_control_a_wrong_reader_is_caught(
     reader: Any, found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fuzz_check, "rejection", reader)
+    monkeypatch.setattr(fuzz_check, "judge", reader)
     report = run(seed=1, answers=500)
     assert not report.good
     assert getattr(report, found), report.lines()

@@ -14,8 +14,7 @@ import requests
 from ways import CORP, HIDING_WAYS, SECRET, SESSION_WAYS, Client, Taken, all_ways, platform
 
 from wecom_auth import WeComAuth, attach
-from wecom_auth._clients import auth
-from wecom_auth._http import redaction
+from wecom_auth._clients.requests import auth, hide
 from wecom_auth.testing import FakeWeCom, Request
 
 
@@ -92,7 +91,7 @@ def test_no_token_reaches_another_host(way: str, echo: str, elsewhere: Elsewhere
 def test_control_the_echo_would_carry_the_token(
     way: str, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redaction, "clean_location", lambda *_: None)
+    monkeypatch.setattr(hide, "clean_echo", lambda *_: None)
     with platform() as (fake, app):
         redirecting(fake, elsewhere.url + "/login?return={quoted}")
         Client(way, app).get("go")
@@ -103,7 +102,7 @@ def test_control_without_the_check_in_the_hook_a_thief_is_served(
     elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with platform() as (fake, app):
-        monkeypatch.setattr(type(app), "covers", lambda self, url: True)
+        monkeypatch.setattr(type(app), "parameter_for", lambda self, url: "access_token")
         redirecting(fake, elsewhere.url + "/login")
         Client("auth=", app).get("go")
         assert str(fake.token(CORP, SECRET)) in elsewhere.targets[0]
@@ -249,16 +248,19 @@ def test_who_is_redirected_to_another_apps_platform_is_not_that_app() -> None:
         assert fake.gettoken_calls == 0
 
 
-def test_another_prefix_of_the_same_host_is_another_host(elsewhere: Elsewhere) -> None:
+@pytest.mark.parametrize(
+    "to", ["/other/login", "/wecom/%2e%2e/other/login", "/wecom/a%2F..%2F../x"]
+)
+def test_another_prefix_of_the_same_host_is_another_host(to: str) -> None:
     """`https://h/wecom` may be ours while `https://h/other` is somebody else's."""
     with platform() as (fake, app):
         ours = type(app)(CORP, SECRET, base_url=f"{app.base_url}/wecom")
-        fake.route("/other/login", {"errcode": 0}, check_token=False)
-        redirecting(fake, "/other/login?{query}")
+        fake.route(to, {"errcode": 0}, check_token=False)
+        redirecting(fake, to + "?{query}")
         for session, options in (
             (attach(requests.Session(), ours), {}),
             (requests.Session(), {"auth": WeComAuth(ours)}),
         ):
             session.get(f"{ours.base_url}/cgi-bin/go", **options)  # type: ignore[arg-type]
-            assert fake.journal[-1].url_path == "/other/login"
+            assert fake.journal[-1].url_path in (to, "/other/login")
             assert "access_token" not in fake.journal[-1].query

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from wecom_auth._http.verdict import rejection
+from wecom_auth._clients.requests.answer import verdict as judge
 
 from .answers import CODES, Answer, Generator
 from .model import Verdict, verdict
@@ -74,7 +74,7 @@ def check(answer: Answer, report: Report) -> None:
     report.verdicts[told] += 1
     response = answer.response()
     try:
-        found = rejection(response, CODES, stream=answer.stream)
+        found = judge(response, CODES, stream=answer.stream)
     except Exception as error:
         report.crashes.append(f"{error!r} for {answer!r:.300}")
         return

@@ -37,8 +37,11 @@ def verdict(
         codes: the errcodes that reject the token.
         stream: whether the caller streams the body, who then gets JSON looked at only.
     """
-    if status != 200 or "content-disposition" in headers or not body or len(body) > SMALL:
+    if status != 200 or not body or len(body) > SMALL:
         return Verdict.FINE
+    if "content-disposition" in headers:
+        shown = headers["content-disposition"].strip().lower().startswith("inline")
+        return Verdict.OPEN if shown else Verdict.FINE
     told = _number(headers.get("error-code"))
     said = _body_verdict(body, codes)
     if said is not Verdict.REJECTED:
@@ -52,14 +55,15 @@ def verdict(
 
 
 def token(body: bytes | None) -> str | None:
-    """The token in a gettoken answer: a non-empty text, and an errcode that is absent or 0."""
+    """The token in a gettoken answer: printable ASCII, and an errcode that is absent or 0."""
     try:
         answer = json.loads((body or b"").decode("utf-8-sig"))
         value = answer["access_token"]
         good = isinstance(value, str) and value.strip() and answer.get("errcode", 0) == 0
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         return None
-    return value.strip() if good else None
+    token = value.strip() if good else ""
+    return token if token.isascii() and token.isprintable() and token else None
 
 
 def _body_verdict(body: bytes, codes: frozenset[int]) -> Verdict:

@@ -13,7 +13,6 @@ from wecom_auth import ExternalToken
 from wecom_auth._http import scope as endpoints
 from wecom_auth._http.scope import (
     PLATFORM,
-    carries_token,
     mounts,
     parse_base_url,
 )
@@ -153,7 +152,10 @@ def test_what_is_left_byte_for_byte(way: str, base_url: str, path: str) -> None:
 
 
 def test_control_a_prefix_alone_is_no_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExternalToken, "covers", lambda self, url: url.startswith(self.base_url))
+    def by_prefix(self: ExternalToken, url: str) -> str | None:
+        return "access_token" if url.startswith(self.base_url) else None
+
+    monkeypatch.setattr(ExternalToken, "parameter_for", by_prefix)
     for url in (
         "https://qyapi.weixin.qq.com.evil.example/cgi-bin/user/get",
         "https://qyapi.weixin.qq.com@evil.example/cgi-bin/user/get",
@@ -194,7 +196,7 @@ def test_a_url_that_nobody_prepared(way: str) -> None:
     ],
 )
 def test_urls_that_requests_would_not_send(url: str, covered: bool) -> None:
-    assert carries_token(url, "https://h/wecom") is covered
+    assert ExternalToken(lambda: TOKEN, base_url="https://h/wecom").covers(url) is covered
 
 
 @pytest.mark.parametrize(

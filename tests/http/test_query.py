@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ways import HIDING_WAYS, SESSION_WAYS, Client, all_ways, platform
 
-from wecom_auth._call import replay
+from wecom_auth._clients.requests import call
 from wecom_auth._http import query
 from wecom_auth.testing import FakeWeCom
 
@@ -189,7 +189,7 @@ def test_control_parse_and_encode_changes_the_rest(monkeypatch: pytest.MonkeyPat
         head, _, text = url.partition("?")
         return f"{head}?{urlencode([*parse_qsl(text), (name, value)])}"
 
-    monkeypatch.setattr(replay.query, "append", put)
+    monkeypatch.setattr(call.query, "append", put)
     with platform() as (fake, app):
         Client("attach", app).get("user/simplelist?a=%20b&&c")
         assert arrived(fake) != "a=%20b&&c&access_token=***"

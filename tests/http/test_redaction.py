@@ -15,15 +15,15 @@ from urllib3.util import Retry
 from ways import CORP, SECRET, Client, all_ways, platform
 
 from wecom_auth import AppCredential, TokenSource, mask_urllib3_logs
-from wecom_auth._http import redaction
-from wecom_auth._http.redaction import (
+from wecom_auth._clients.requests.hide import (
+    at_url,
     clean_error,
     hide_token,
-    redact,
-    shorten,
-    twin,
     visible_request,
 )
+from wecom_auth._credential import checks
+from wecom_auth._http import redaction
+from wecom_auth._http.redaction import redact, shorten
 
 MASKED = {
     "GET /cgi-bin/x?access_token=abc&userid=a": "GET /cgi-bin/x?access_token=***&userid=a",
@@ -149,7 +149,7 @@ class Special(requests.PreparedRequest):
     """A user's own kind."""
 
 
-def test_a_twin_differs_in_its_url_only() -> None:
+def test_the_visible_request_differs_in_its_url_only() -> None:
     request = prepared("https://h/p?access_token=T&a=%20")
     other = visible_request(request, "access_token")
     assert other is not request
@@ -158,7 +158,7 @@ def test_a_twin_differs_in_its_url_only() -> None:
     assert visible_request(other, "access_token") is other
     special = Special()
     special.prepare("GET", "https://h/p")
-    assert type(twin(special, "https://h/q")) is Special
+    assert type(at_url(special, "https://h/q")) is Special
 
 
 def test_hiding_survives_what_is_hardly_a_response() -> None:
@@ -219,3 +219,13 @@ def test_a_clean_error_is_of_the_same_kind(error: requests.RequestException) -> 
         assert vars(clean)["two"] == "***"  # what its own str() may ask for is there
     if type(error) is not Odd:  # which does not pickle by itself either
         assert str(pickle.loads(pickle.dumps(clean))) == str(clean)
+
+
+# --- tokens that are none ---
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "a\x00b", "tökén", "a\u200bb", "\ud83d", "a\x7f"])
+def test_a_token_that_is_not_printable_ascii_is_refused(odd: str) -> None:
+    """The decorator puts it into somebody's f-string."""
+    assert checks.token(odd) == ""
+    assert checks.token(f" {'t-1'} \n") == "t-1"

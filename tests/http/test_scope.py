@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import pytest
 import requests
 
 from wecom_auth import AppCredential
+from wecom_auth._http import query
 from wecom_auth._http.scope import (
     PLATFORM,
-    carries_token,
     mounts,
     parse_base_url,
 )
 
 GATEWAY = "https://h.example/wecom"
+
+
+def carries_token(url: str, base_url: str) -> bool:
+    return AppCredential("c", "s", base_url=base_url).covers(url)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +167,9 @@ def test_calls_that_carry_the_token(url: str):
         f"{PLATFORM}//cgi-bin//gettoken",
         f"{PLATFORM}:443/cgi-bin/gettoken",
         f"{PLATFORM}/cgi-bin/openhw/get_model_token",
+        f"{PLATFORM}/cgi-bin/openhw/get_device_token",
+        f"{PLATFORM}/cgi-bin/license/list_actived_account",
+        f"{PLATFORM}/cgi-bin/aibot/cli/get_cli_config",
         f"{PLATFORM}/cgi-bin/service/get_suite_token",
         f"{PLATFORM}/cgi-bin/service/get_provider_token",
         f"{PLATFORM}/cgi-bin/webhook/send?key=k",
@@ -186,6 +195,10 @@ def test_calls_that_do_not(url: str):
         ("https://h.example/Wecom/cgi-bin/user/get", False),
         ("https://h.example/wecom/../other/cgi-bin/user/get", False),
         ("https://h.example/wecom/%2e%2e/other", False),
+        ("https://h.example/wecom/a%2f..%2f..%2fother", False),
+        ("https://h.example/wecom/a%2F..%2F..%2Fother", False),
+        ("https://h.example/wecom/a%5c..%5cother", False),
+        ("https://h.example/wecom/.%2e/other", False),
         ("https://h.example/wecom/cgi-bin/gettoken", False),
         ("https://H.example/wecom/cgi-bin/gettoken", False),
     ],
@@ -211,3 +224,25 @@ def test_ipv6(url: str, carries: bool):
 def test_a_call_is_no_base_url():
     with pytest.raises(ValueError, match="must end before /cgi-bin"):
         parse_base_url("https://qyapi.weixin.qq.com/cgi-bin/gettoken")
+
+
+@pytest.mark.parametrize("many", ["?", "/", "%", "&", "=", "%20?", "?%", "//..", "/%"])
+def test_a_url_of_many_marks_takes_time_in_proportion(many: str):
+    """A pattern that starts at each of them and runs to the end takes minutes for 200,000."""
+    app = AppCredential("c", "s", base_url=GATEWAY)
+    for tail in ("", "%", "?access_token=x"):
+        url = f"{GATEWAY}/cgi-bin/%20x?{many * 200_000}{tail}"
+        began = time.thread_time()
+        app.covers(url)
+        query.take(query.put(url, "access_token", "T"), "access_token")
+        assert time.thread_time() - began < 3
+
+
+def test_control_the_old_pattern_takes_the_square_of_it():
+    old = re.compile(r"[?&][^=&#]*%")
+    times = []
+    for size in (1_000, 4_000):
+        began = time.thread_time()
+        old.search("%20" + "?" * size)
+        times.append(time.thread_time() - began)
+    assert times[1] > 8 * times[0]

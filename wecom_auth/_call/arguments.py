@@ -3,7 +3,6 @@
 import inspect
 import io
 import itertools
-import os
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -14,33 +13,26 @@ _DEPTH = 8
 _WIDTH = 64
 
 _TEMPORARY = tempfile._TemporaryFileWrapper
-_BODIES = (io.BytesIO, tempfile.SpooledTemporaryFile)
-"""Bytes in memory are read or put together to be sent, and are no log."""
-
-_ENDLESS = (itertools.count, itertools.cycle)
-"""Who keeps one draws message ids or hosts from it: a second call finds it no emptier."""
-
-_MARK = (1 << 64) - 1
-"""The part of a text file's position that counts bytes; its decoder's state stands above."""
+_FILES = (io.IOBase, _TEMPORARY)
+_BODIES = (io.BytesIO, tempfile.SpooledTemporaryFile, _TEMPORARY)
 
 Positions = list[tuple[Any, int]]
 
 
 def positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Positions | None:
-    """Every file in these arguments with its position; None where one cannot be put back.
+    """Return every file in these arguments with its position; None where one cannot be put back.
 
     Files are looked for in the arguments and in the collections among them, as in
     `files={"media": ("a.png", open(...))}`. A collection of more than 64 items counts as data; but
-    where a file is among the first 64 there may be more behind them, and None is returned. A file
-    that an argument has as an attribute (`self.file`) counts too, unless it is written to: others
-    may write there as well, as to a log. None is returned for an attribute that is an iterator.
+    where a file is among the first 64 there may be more after them, and None is returned. A file
+    that an argument has as an attribute (`self.file`) counts too.
     """
     found: Positions = []
     values = (*args, *kwargs.values())
     if not _collect(found, values, _DEPTH):
         return None
     for value in values:
-        if not _note_attributes(found, value):
+        if not _is_stream(type(value)) and not _note_attributes(found, value):
             return None
     return found
 
@@ -70,7 +62,7 @@ def _collect(found: Positions, values: Collection[Any], depth: int) -> bool:
 
 
 def _items(value: Any) -> Collection[Any] | None:
-    """What is in a collection of Python's own; another may ask a database for its items."""
+    """Return what is in a collection of Python's own; another may ask a database for its items."""
     if isinstance(value, Mapping):
         return value.values()
     return value if isinstance(value, list | tuple | set | frozenset | deque) else None
@@ -83,46 +75,29 @@ def _note_attributes(found: Positions, value: Any) -> bool:
     return True
 
 
-def _is_a_stream(kind: type) -> bool:
-    return issubclass(kind, Iterator | AsyncIterator | io.IOBase | _TEMPORARY)
-
-
-_is_stream: Callable[[type], bool] = lru_cache(512)(_is_a_stream)
-"""The same, remembered: every attribute of an argument is asked at every call."""
-
-
 def _note_held(found: Positions, held: Any) -> bool:
-    if not isinstance(held, io.IOBase | _TEMPORARY):
-        return isinstance(held, _ENDLESS)
+    """Note where a stream on an argument stands; False where a second call would find it empty.
+
+    An uploader holds a file open for reading, or bytes that are put together in memory or in a
+    temporary file: put back. A client holds a log open for writing, a closed file, or a
+    `count()` for its message ids: left alone. Of a file open for both ways, a pipe, a database
+    cursor or another iterator nobody knows: no second call.
+    """
+    if not isinstance(held, _FILES):
+        return isinstance(held, itertools.count | itertools.cycle)
     try:
-        return not _is_to_be_read(held) or (held.seekable() and _note(found, held))
+        if held.closed or not held.readable():
+            return True
+        is_body = isinstance(held, _BODIES) or not held.writable()
+        return is_body and held.seekable() and _note(found, held)
     except (OSError, ValueError):  # one that was detached, or closed meanwhile
         return False
 
 
-def _is_to_be_read(file: Any) -> bool:
-    if file.closed or not file.readable():
-        return False
-    if isinstance(file, _BODIES):
-        return True
-    return not (file.writable() and file.seekable() and _is_at_its_end(file))
-
-
-def _is_at_its_end(file: Any) -> bool:
-    """Found without a move, which a writer would meet, and the size first: the file may grow."""
-    size = _size(file)
-    position: int = file.tell()
-    return size <= position & _MARK
-
-
-def _size(file: Any) -> int:
-    if isinstance(file, io.StringIO):
-        return len(file.getvalue())
-    return os.fstat(file.fileno()).st_size
-
-
 def _note(found: Positions, value: Any) -> bool:
     """Note where a file stands; False for a stream that cannot be put back."""
+    if _is_mock(type(value)):
+        return True
     if callable(getattr(value, "seek", None)) and callable(getattr(value, "tell", None)):
         position = _position(value)
         if position is not None:
@@ -132,7 +107,7 @@ def _note(found: Positions, value: Any) -> bool:
 
 
 def _position(file: Any) -> int | None:
-    """Where a file stands; None where it does not say so, or only to who awaits it."""
+    """Return where a file stands; None where it does not say so, or only to who awaits it."""
     if inspect.iscoroutinefunction(file.seek):
         return None
     try:
@@ -142,3 +117,17 @@ def _position(file: Any) -> int | None:
     if inspect.iscoroutine(position):
         position.close()  # else Python warns that nobody awaited it
     return position if isinstance(position, int) else None
+
+
+def _is_mock(kind: type) -> bool:
+    """Return whether this is a class of unittest.mock: its objects have every method there is."""
+    return any(each.__name__ == "NonCallableMock" for each in kind.__mro__)
+
+
+def _is_a_stream(kind: type) -> bool:
+    is_one = issubclass(kind, Iterator | AsyncIterator | io.IOBase | _TEMPORARY)
+    return is_one and not _is_mock(kind)
+
+
+_is_stream: Callable[[type], bool] = lru_cache(512)(_is_a_stream)
+"""The same, remembered: every attribute of an argument is asked at every call."""

@@ -29,9 +29,15 @@ class Route:
             url: of the call.
             request: as the client has it.
         """
+        found = self.match(url, request)
+        return None if found is None else found[0]
+
+    def match(self, url: str, request: Any = None) -> tuple[TokenSource, str] | None:
+        """Return the source and the parameter that carries its token to this URL, or None."""
         for source in self.sources:
-            if source.credential.parameter_for(url) is not None:
-                return source
+            name = source.credential.parameter_for(url)
+            if name is not None:
+                return source, name
         return None
 
     def add(self, source: TokenSource) -> bool:
@@ -79,15 +85,16 @@ class Chosen(Route):
         self._choose, self._store = choose, store
         self._base_url = parse_base_url(base_url, allow_http=True)
 
-    def find(self, url: str, request: Any = None) -> TokenSource | None:
-        """Return the chosen source, if its token belongs to this URL."""
+    def match(self, url: str, request: Any = None) -> tuple[TokenSource, str] | None:
+        """Return the chosen source and its parameter, if its token belongs to this URL."""
         if path_below(url.partition("?")[0].partition("#")[0], self._base_url) is None:
             return None
         chosen = self._choose(request)
         if chosen is None:
             return None
         source = chosen if isinstance(chosen, TokenSource) else as_source(chosen, self._store)
-        return source if source.credential.covers(url) else None
+        name = source.credential.parameter_for(url)
+        return None if name is None else (source, name)
 
     @property
     def base_urls(self) -> list[str]:

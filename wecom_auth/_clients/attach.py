@@ -19,8 +19,12 @@ _DRIVERS = {
     ("httpx2", "AsyncClient"): "httpx.client",
     ("aiohttp", "ClientSession"): "aiohttp.session",
     ("urllib", "OpenerDirector"): "urllib.handler",
+    ("niquests", "Session"): "requests.adapter",
 }
 """The driver of each class of client, by the library and the name of the class."""
+
+_REFUSED = {("niquests", "AsyncSession")}
+"""Classes that inherit from one of those and send in another way."""
 
 
 def attach(
@@ -40,7 +44,7 @@ def attach(
     it, takes our place: mount that one before you attach.
 
     Args:
-        client: a `requests.Session`.
+        client: a `requests.Session` or a `niquests.Session`.
         source: a `TokenSource`, a credential, or a function that is given each request and
             returns a credential or None, for many tenants. It must not block.
         store: with a credential or a function: a store that processes share, or its URL.
@@ -61,10 +65,10 @@ def attach(
     """
     driver = _driver_of(client)
     route = driver.route_of(client)
-    if isinstance(source, TokenSource | Credential) or not callable(source):
+    if isinstance(source, TokenSource | Credential | type) or not callable(source):
         if base_url is not None:
             raise ValueError("base_url= goes with a function; a credential has its own")
-        route.add(as_source(source, store))
+        route.add(as_source(source, store))  # type: ignore[arg-type]  # a class is refused there
     elif route.sources:
         raise ValueError(
             "this client is attached already: give the function to a client of its own"
@@ -77,8 +81,11 @@ def attach(
 
 def _driver_of(client: object) -> Any:
     for each in type(client).__mro__:
-        name = _DRIVERS.get((each.__module__.partition(".")[0], each.__name__))
+        library = each.__module__.partition(".")[0]
+        name = _DRIVERS.get((library, each.__name__))
         if name is not None:
             return import_module(f".{name}", __package__)
+        if (library, each.__name__) in _REFUSED:
+            break
     known = ", ".join(f"{library}.{name}" for library, name in _DRIVERS)
     raise TypeError(f"cannot attach to {type(client).__name__}: it can be {known}")

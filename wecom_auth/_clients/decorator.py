@@ -13,8 +13,11 @@ from .._call.retry import ONLY_TOKENS, Answered, Retry
 from .._credential.checks import kind
 from .._credential.credential import Credential
 from .._credential.token import Token
+from .._http.verdict import errcode_in
+from .._log import warn_once
 from .._source.source import TokenSource, as_source
-from .outcomes import errcode_of
+from .outcomes import Unreadable, errcode_of, read_ahead
+from .parameter import Arguments, TokenParameter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +25,6 @@ R = TypeVar("R")
 Given = TokenSource | Credential | Callable[..., TokenSource | Credential]
 
 _Find = Callable[..., TokenSource]
-_Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def with_access_token(
@@ -31,14 +33,15 @@ def with_access_token(
     """Hand a valid token to a function that calls WeCom, and call it again if it was rejected.
 
     Make one WeCom call per decorated function: calling it again repeats all that it did. What it
-    returns or raises is looked at for an errcode that rejects the token: a `requests` or httpx
-    response, a mapping with `errcode`, an exception with `errcode`, `err_code`, `code` or
-    `response`. A function that returns only a text, or one field of the JSON, hides the errcode and
-    is not called again. Open files among its arguments, and those that an argument has as an
-    attribute (`self.file`) and that do not stand at their end as a log does, are put back to where
-    they stood. With an iterator, or a stream that cannot be put back, there or here, it is not
-    called again: a database cursor on `self` counts as one, `itertools.count()` does not. The dead
-    token is dropped all the same, and the next call gets a fresh one.
+    returns or raises is looked at for an errcode that rejects the token: a response of requests,
+    httpx, aiohttp, urllib or urllib3, a mapping or an object with `errcode`, `(status, json)`, an
+    exception with `errcode`, `err_code`, `code` or `response`. A function that returns only a
+    text, or one field of the JSON, hides the errcode and is not called again; a response that
+    nobody can look into is logged once. Open files among its arguments are put back to where they
+    stood, and so are those that an argument has as an attribute (`self.file`) and that are open
+    for reading only. With an iterator, or a stream that cannot be put back, there or here, it is
+    not called again: a database cursor on `self` counts as one, `itertools.count()` does not. The
+    dead token is dropped all the same, and the next call gets a fresh one.
 
     An `async def` must itself be decorated: of a plain function that returns a coroutine, as a
     wrapper around an `async def` does, the answer is never seen, so it is not called again, and its
@@ -47,14 +50,16 @@ def with_access_token(
     Args:
         source: a `TokenSource`, a credential, or a function that is called with the arguments of
             the call and returns one, for methods that find theirs on `self`.
-        param: the parameter that takes the token; give it a default (`access_token: str = ""`)
-            and put it last or behind `*`: what a caller passes there, by position too, is taken
-            for a token of the caller's own, and wins.
+        param: the parameter that takes the token. The decorated function's signature does not
+            show it. Last with a default (`access_token: str = ""`), or behind `*`: what a caller
+            passes there is a token of the caller's own, and wins. First, as in
+            `def send(access_token, content)`: the function is called as `send("text")`.
         retry: errcodes to retry beside those that reject the token; False to hand in the token
             and leave it at that.
 
     Raises:
-        TypeError: the function has no such parameter, or is a generator; the source is none.
+        TypeError: the function has no such parameter, has it where an argument could be taken for
+            the token, or is a generator; the source is none.
 
     Example:
         >>> @with_access_token(app)  # doctest: +SKIP
@@ -68,9 +73,12 @@ def with_access_token(
     wish = (ONLY_TOKENS if retry else None) if isinstance(retry, bool) else retry
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        made = _Function(_Place(function, param), find, wish)
+        place = TokenParameter(function, param)
+        made = _Function(place, find, wish, function.__qualname__)
         way: Any = made.coroutine if inspect.iscoroutinefunction(function) else made.sync
-        return cast(Callable[P, R], wraps(function)(way(function)))
+        decorated: Any = wraps(function)(way(function))
+        decorated.__signature__, decorated._whole_signature = place.signature, place.whole
+        return cast(Callable[P, R], decorated)
 
     return decorate
 
@@ -79,30 +87,33 @@ class _Function:
     """A decorated function: where its tokens come from, and what is retried.
 
     Args:
-        place: of its token parameter.
+        place: the parameter that takes the token.
         find: returns the source for the arguments of a call.
         retry: errcodes to retry beside those that reject the token; None for nothing at all.
+        name: of the function, for the log.
     """
 
-    def __init__(self, place: "_Place", find: _Find, retry: Retry | None) -> None:
-        self._place, self._find, self._retry = place, find, retry
+    def __init__(self, place: TokenParameter, find: _Find, retry: Retry | None, name: str) -> None:
+        self.place, self.find, self.retry, self.name = place, find, retry, name
 
     def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function that hands in a token."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self._place.is_taken(args, kwargs):
-                return function(*args, **kwargs)
-            one = _OneCall(self._find(*args, **kwargs), self._place, self._retry, args, kwargs)
+            if own := self.place.brought(args, kwargs):
+                filled, named = self.place.fill(args, kwargs, own)
+                return function(*filled, **named)
+            one = _OneCall(self, args, kwargs)
 
             def attempt(token: Token, again: bool) -> Answered | None:
-                if again and not one.put_back():
+                if again and not put_back(one.stood):
                     return None
                 filled, named = one.fill(token)
                 try:
-                    return one.answered(_Outcome(function(*filled, **named)))
+                    outcome = _Outcome(function(*filled, **named))
                 except Exception as error:
-                    return one.answered(_Outcome(error=error))
+                    outcome = _Outcome(error=error)
+                return Answered(outcome, one.errcode(outcome.said))
 
             token = one.source.ready() or one.source.get()
             with HealedInside() as inside:
@@ -119,18 +130,21 @@ class _Function:
         """Return the coroutine function that hands in a token."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            if self._place.is_taken(args, kwargs):
-                return await function(*args, **kwargs)
-            one = _OneCall(self._find(*args, **kwargs), self._place, self._retry, args, kwargs)
+            if own := self.place.brought(args, kwargs):
+                filled, named = self.place.fill(args, kwargs, own)
+                return await function(*filled, **named)
+            one = _OneCall(self, args, kwargs)
 
             async def attempt(token: Token, again: bool) -> Answered | None:
-                if again and not one.put_back():
+                if again and not put_back(one.stood):
                     return None
                 filled, named = one.fill(token)
                 try:
-                    return one.answered(_Outcome(await function(*filled, **named)))
+                    outcome = _Outcome(await function(*filled, **named))
                 except Exception as error:
-                    return one.answered(_Outcome(error=error))
+                    outcome = _Outcome(error=error)
+                body = await read_ahead(outcome.said, one.codes)
+                return Answered(outcome, one.errcode(outcome.said, body))
 
             token = one.source.ready() or await one.source.aget()
             with HealedInside() as inside:
@@ -145,36 +159,38 @@ class _Function:
 class _OneCall:
     """One call of a decorated function: its arguments, and where the files among them stood."""
 
-    __slots__ = ("_args", "_codes", "_kwargs", "_place", "_retry", "_stood", "source")
+    __slots__ = ("_args", "_kwargs", "_of", "codes", "source", "stood")
 
-    def __init__(
-        self,
-        source: TokenSource,
-        place: "_Place",
-        retry: Retry | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        self.source, self._place, self._retry = source, place, retry
-        self._args, self._kwargs = args, kwargs
-        self._stood = None if retry is None else positions(args, kwargs)
-        self._codes = frozenset() if retry is None else source.credential.rejections | retry.codes
+    def __init__(self, of: _Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._of, self._args, self._kwargs = of, args, kwargs
+        self.source, retry = of.find(*args, **kwargs), of.retry
+        self.stood = None if retry is None else positions(args, kwargs)
+        self.codes = frozenset() if retry is None else self.source.credential.rejections
+        if retry is not None and retry is not ONLY_TOKENS:
+            self.codes |= retry.codes
 
-    def fill(self, token: Token) -> _Arguments:
+    def fill(self, token: Token) -> Arguments:
         """Return the arguments with this token among them."""
-        return self._place.fill(self._args, self._kwargs, token.value)
+        return self._of.place.fill(self._args, self._kwargs, token.value)
 
-    def put_back(self) -> bool:
-        """Put the files back to where they stood; False where that cannot be."""
-        return put_back(self._stood)
-
-    def answered(self, outcome: "_Outcome") -> Answered:
-        """Return the outcome as the flow takes it."""
-        return Answered(outcome, outcome.errcode(self._codes) if self._codes else None)
+    def errcode(self, said: Any, body: bytes | None = None) -> int | None:
+        """Return the errcode that this result or exception says, if it asks for another call."""
+        if not self.codes:
+            return None
+        try:
+            if body is not None:
+                return errcode_in(body, self.codes, said.headers)
+            return errcode_of(said, self.codes)
+        except Unreadable:
+            warn_once(
+                f"{self._of.name}: a rejected token is not seen in the {kind(said)} that it"
+                " returns: return the JSON, or the response once it has been read"
+            )
+            return None
 
     def flow(self, token: Token, first: Answered) -> Flow:
         """Return the flow that carries the call to its end."""
-        retry, replayable = self._retry or ONLY_TOKENS, self._stood is not None
+        retry, replayable = self._of.retry or ONLY_TOKENS, self.stood is not None
         return flow(self.source, token, first, retry=retry, replayable=replayable)
 
 
@@ -186,9 +202,9 @@ class _Outcome:
     def __init__(self, result: Any = None, error: Exception | None = None) -> None:
         self._result, self._error = result, error
 
-    def errcode(self, codes: frozenset[int]) -> int | None:
-        said = self._result if self._error is None else self._error
-        return errcode_of(said, codes)
+    @property
+    def said(self) -> Any:
+        return self._result if self._error is None else self._error
 
     def give(self) -> Any:
         if self._error is None:
@@ -197,58 +213,6 @@ class _Outcome:
             raise self._error
         finally:
             del self._error  # else error, traceback and this frame would hold each other
-
-
-class _Place:
-    """The parameter that takes the token."""
-
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise TypeError("param must be the name of a parameter, as in param='token'")
-        if not inspect.isroutine(function) or isinstance(function, classmethod | staticmethod):
-            raise TypeError(
-                "@with_access_token(app) goes on a function or method, below @classmethod or"
-                f" @staticmethod, not on {kind(function)}"
-            )
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"{function.__qualname__} is a generator: it cannot be called again")
-        self._name = name
-        self._index = _index(function, name)
-
-    def is_taken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether the caller brings a token."""
-        if self._index is not None and self._index < len(args):
-            return bool(args[self._index])
-        return bool(kwargs.get(self._name))
-
-    def fill(self, args: tuple[Any, ...], kwargs: dict[str, Any], token: str) -> _Arguments:
-        """The arguments with this token in them."""
-        if self._index is not None and self._index < len(args):
-            return (*args[: self._index], token, *args[self._index + 1 :]), kwargs
-        return args, {**kwargs, self._name: token}
-
-
-def _without(signature: inspect.Signature, name: str) -> inspect.Signature:
-    """Return the signature that frameworks and `help()` show: the caller gives no token."""
-    shown = [each for each in signature.parameters.values() if each.name != name]
-    return signature.replace(parameters=shown)
-
-
-def _index(function: Callable[..., Any], name: str) -> int | None:
-    """Where the parameter stands among the positional ones; None where it goes by name only."""
-    parameters = inspect.signature(function).parameters
-    if name not in parameters:
-        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        if takes_any or getattr(function, "__token_parameter__", None) == name:
-            return None
-        raise TypeError(
-            f'{function.__qualname__} needs a parameter for the token: {name}: str = "", or name'
-            " the one that it has with param="
-        )
-    sort = parameters[name].kind
-    if sort in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
-        raise TypeError(f"{function.__qualname__} must take {name} by name")
-    return list(parameters).index(name) if sort is inspect.Parameter.POSITIONAL_OR_KEYWORD else None
 
 
 def _finder(given: Given, param: str) -> _Find:

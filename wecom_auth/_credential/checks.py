@@ -20,9 +20,9 @@ def text(name: str, value: object) -> str:
         raise TypeError(f"{name} must be a str, not {kind(value)}")
     if not value.strip():
         raise ValueError(f"{name} is empty: is the variable or setting it comes from set?")
-    if not (usable := token(value)):  # os.environ makes surrogates of bytes that are not UTF-8
+    if any("\ud800" <= each <= "\udfff" for each in value):  # as os.environ makes of odd bytes
         raise ValueError(f"{name} holds bytes that are not UTF-8: set it again, as text")
-    return usable
+    return value.strip()
 
 
 def function(name: str, value: object) -> None:
@@ -39,13 +39,14 @@ def function(name: str, value: object) -> None:
 
 
 def token(value: object) -> str:
-    """The text that can go into a URL, without the blanks around it; empty where it is none.
+    """Return the token without the blanks around it; empty where it is none.
 
-    JSON may hold half of a surrogate pair, which UTF-8 cannot.
+    A token is printable ASCII: whatever else a gateway sends would end up in somebody's f-string.
     """
-    if not isinstance(value, str) or any("\ud800" <= each <= "\udfff" for each in value):
+    if not isinstance(value, str):
         return ""
-    return value.strip()
+    stripped = value.strip()
+    return stripped if stripped.isascii() and stripped.isprintable() else ""
 
 
 def secret(name: str, value: object) -> str | Callable[[], str]:

@@ -17,7 +17,7 @@ _PROVIDER_SERVICES = (
     "|contact/search|contact/id_translate|contact/sort|media/upload|batch/getresult"
 )
 _NOT_OF_SUITES = "get_suite_token|get_provider_token|get_login_info"
-_NO_TOKEN = "gettoken|openhw/get_model_token|openhw/get_device_token|webhook/|aibot/cli/"
+_NO_TOKEN = "(?:gettoken|openhw/get_(?:model|device)_token)(?:/|$)|webhook/|aibot/cli/"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,6 @@ import re
 from urllib.parse import quote, unquote
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
-_ESCAPED_NAME = re.compile(r"[?&][^=&#]*%")
 
 
 def put(url: str, name: str, value: str) -> str:
@@ -79,7 +78,7 @@ def take(url: str, name: str) -> tuple[str, list[str]]:
 
 
 def _may_hold(url: str, name: str) -> bool:
-    return name in url or ("%" in url and _ESCAPED_NAME.search(url) is not None)
+    return name in url or "%" in url.partition("?")[2]  # %61ccess_token
 
 
 def _take(url: str, name: str) -> tuple[str, list[str]]:

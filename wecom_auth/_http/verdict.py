@@ -47,7 +47,7 @@ def may_hold_errcode(headers: Mapping[str, str], codes: frozenset[int]) -> bool:
         return False
     length = headers.get("Content-Length", "")[:9]
     is_long = length.isdecimal() and int(length) > BODY_LIMIT
-    return "Content-Encoding" in headers or not is_long
+    return not is_long
 
 
 def parse(body: bytes | None) -> dict[str, Any]:
@@ -78,13 +78,17 @@ def header_code(headers: Mapping[str, str]) -> int | None:
         return None
 
 
+_INLINE = re.compile(r"\s*inline\s*(?:;\s*filename=\"?f\.txt\"?\s*)?", re.IGNORECASE)
+"""What a proxy marks JSON with; Spring names it `f.txt`."""
+
+
 def is_file(headers: Mapping[str, str]) -> bool:
     """Return whether this answer is a file, which is never an error, whatever it contains.
 
-    A proxy may mark JSON as `inline`: that is no download.
+    One that is `inline` and has a name of its own is a file too.
     """
     disposition = headers.get("Content-Disposition")
-    return disposition is not None and not disposition.strip().lower().startswith("inline")
+    return disposition is not None and _INLINE.fullmatch(disposition) is None
 
 
 @lru_cache(maxsize=64)

@@ -13,10 +13,11 @@ from ..._credential.credential import Credential
 from ..._http import query
 from ..._http.scope import mounts
 from ..._source.source import TokenSource, as_source
+from .answer import verdict
 from .auth import is_authorised
 from .call import Call
 from .hide import at_url, hide_token, visible_request
-from .send import by_name, send_clean
+from .send import by_name, has_passed, send_clean, send_on
 
 S = TypeVar("S", bound=requests.Session)
 
@@ -48,7 +49,7 @@ class WeComAdapter(BaseAdapter):
         retry: Retry = ONLY_TOKENS,
     ) -> None:
         super().__init__()
-        if inner is not None and not isinstance(inner, BaseAdapter):
+        if inner is not None and (isinstance(inner, type) or not hasattr(inner, "send")):
             raise TypeError(f"inner must be a requests adapter, not {type(inner).__name__}")
         self.route = source if isinstance(source, Route) else Route([as_source(source)])
         self._inner = inner or HTTPAdapter()
@@ -70,27 +71,33 @@ class WeComAdapter(BaseAdapter):
         """
         if args:
             options = by_name(args, options)
-        inner, url = self._inner_for(request), request.url or ""
-        source = self.route.find(url, request)
-        name = None if source is None else source.credential.parameter_for(url)
-        if source is None or name is None:
-            return inner.send(request, **options)
-        if is_authorised(request):
-            return send_clean(inner, visible_request(request, name), options, request)
-        visible = _without_token(request, source, name)
-        call = Call(inner, visible, options, source, name, self._retry)
-        token = source.ready()
-        if token is None:
-            response = call.finish(None, None, self._session())
-        else:
-            response = call.send(token)
-            code = call.errcode(response)
-            if code is not None:
-                response = call.finish(token, Answered(response, code), self._session())
+        url = request.url or ""
+        inner, found = self._inner_for(url), self.route.match(url, request)
+        if found is None:
+            return send_on(inner, request, options, self)
+        source, name = found
+        if is_authorised(request) or (name in url and has_passed(self, url)):
+            return send_clean(inner, visible_request(request, name), options, request, self)
+        visible, token, first = request, source.ready(), None
+        if name in url or "%" in url:  # %61ccess_token
+            visible = _without_token(request, source, name)
+            url = visible.url or ""
+        if token is not None:
+            outgoing = at_url(visible, query.append(url, name, token.escaped))
+            response = send_clean(inner, visible, options, outgoing, self)
+            code = verdict(response, self._codes(source), stream=bool(options.get("stream")))
+            first = None if code is None else Answered(response, code)
+        if token is None or first is not None:
+            call = Call(inner, visible, options, source, name, self._retry, by=self)
+            response = call.finish(token, first, self._session())
         response.connection = self  # type: ignore[assignment]
         return hide_token(response, visible, name)
 
-    def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
+    def _codes(self, source: TokenSource) -> frozenset[int]:
+        rejections = source.credential.rejections
+        return rejections if self._retry is ONLY_TOKENS else rejections | self._retry.codes
+
+    def _inner_for(self, url: str) -> BaseAdapter:
         return self._inner
 
     def _session(self) -> requests.Session | None:
@@ -113,10 +120,7 @@ class WeComAdapter(BaseAdapter):
 def _without_token(
     request: requests.PreparedRequest, source: TokenSource, name: str
 ) -> requests.PreparedRequest:
-    url = request.url or ""
-    if name not in url and "%" not in url:  # %61ccess_token
-        return request
-    without, brought = query.take(url, name)
+    without, brought = query.take(request.url or "", name)
     if not brought:
         return request
     source.warn_of_foreign_token(brought)
@@ -129,6 +133,7 @@ class SessionAdapter(WeComAdapter):
     Args:
         route: the sources of the session's tokens.
         session: the session.
+        prefix: at which it is mounted.
         inner: the adapter that stood in this place before; without one, the session's adapter
             for the next shorter prefix sends, so that a later `mount` there still counts.
         retry: as for `WeComAdapter`.
@@ -138,32 +143,50 @@ class SessionAdapter(WeComAdapter):
         self,
         route: Route,
         session: requests.Session,
+        prefix: str,
         inner: BaseAdapter | None,
         retry: Retry,
     ) -> None:
-        super().__init__(route, inner, retry=retry)
-        self._owner = ref(session)
-        self._adapters: MutableMapping[str, BaseAdapter] | None = (
-            session.adapters if inner is None else None
-        )
+        super().__init__(route, inner or _shorter(session.adapters, prefix), retry=retry)
+        self._owner, self._prefix = ref(session), prefix
+        self._adapters = session.adapters if inner is None else None
 
     def _session(self) -> requests.Session | None:
         return self._owner()
 
-    def _inner_for(self, request: requests.PreparedRequest) -> BaseAdapter:
-        if self._adapters is None:
+    def _inner_for(self, url: str) -> BaseAdapter:
+        """Return the adapter that sends: one that is not sending this request already.
+
+        Where another was put around this one in its place, it is the one that stood there at
+        first: the session's others may be wrapped by the same, and would count the call twice.
+        """
+        adapters = self._adapters
+        if adapters is None or adapters.get(self._prefix) is not self:
             return self._inner
-        url = (request.url or "").lower()
-        for prefix, adapter in self._adapters.items():  # requests keeps the longest first
-            if not isinstance(adapter, WeComAdapter) and url.startswith(prefix.lower()):
-                return adapter
-        return self._inner
+        return _shorter(adapters, self._prefix, url) or self._inner
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_owner": None}
+        return {**vars(self), "_owner": self._owner()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _owner=lambda: None)
+        owner = state["_owner"]
+        vars(self).update(state, _owner=_nobody if owner is None else ref(owner))
+
+
+def _nobody() -> None:
+    """Stand for the reference to a session that is gone."""
+
+
+def _shorter(
+    adapters: MutableMapping[str, BaseAdapter], prefix: str, url: str = ""
+) -> BaseAdapter | None:
+    """Return the session's adapter for the next shorter prefix, none of this package's."""
+    for each, adapter in adapters.items():  # requests keeps the longest first
+        if len(each) < len(prefix) and prefix.startswith(each.lower()):
+            is_other = not isinstance(adapter, WeComAdapter)
+            if is_other and not (url and has_passed(adapter, url)):
+                return adapter
+    return None
 
 
 def attach(session: S, route: Route, retry: Retry) -> S:
@@ -173,7 +196,7 @@ def attach(session: S, route: Route, retry: Retry) -> S:
     for prefix in [*ours, *there]:
         inner = there.get(prefix)
         if not isinstance(inner, WeComAdapter):
-            session.mount(prefix, SessionAdapter(route, session, inner, retry))
+            session.mount(prefix, SessionAdapter(route, session, prefix, inner, retry))
     for base in route.base_urls:
         _refuse_a_detour(session, base)
     return session

@@ -4,10 +4,12 @@ Of a stream the header is read first, because then the body need not be; of a bo
 reads anyway it is read last, because hardly any body contains the code at all.
 """
 
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from ..._http import redaction
 from ..._http.trouble import answer_cause
@@ -37,9 +39,13 @@ def verdict(
     """
     if response.status_code != 200:
         return None
-    # What is not streamed, requests reads in any case.
-    body = _glance(response, codes) if stream and _is_unread(response) else _body(response)
-    return errcode_in(body, codes, response.headers)
+    if not stream or not _is_unread(response):  # what is not streamed, requests reads in any case
+        body = None if response._content_consumed and _is_unread(response) else response.content
+        return errcode_in(body, codes, response.headers)
+    code = errcode_in(_glance(response, codes), codes, response.headers)
+    if code is not None and _is_unread(response):
+        _release(response)
+    return code
 
 
 def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Response:
@@ -68,9 +74,12 @@ def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Re
     if not failed and (header_code(response.headers) == 0 or is_file(response.headers)):
         return response
     stream = kwargs.get("stream", True) and _is_unread(response)
-    body = _small_json(response) if stream else _body(response)
+    gone = response._content_consumed and _is_unread(response)
+    body = _small_json(response) if stream or gone else response.content
     answer = parse(body)
     code = errcode_of(answer)
+    if code and stream:
+        _release(response)
     if code:
         raise _refused(response, code, redaction.redact(str(answer.get("errmsg", ""))))
     if failed or (body is not None and not stream and _is_foreign(response, body, answer)):
@@ -129,17 +138,34 @@ def _is_unread(response: requests.Response) -> bool:
     return response._content is False
 
 
-def _body(response: requests.Response) -> bytes | None:
-    """Return the body; None where the caller has streamed it away."""
-    gone = _is_unread(response) and response._content_consumed
-    return None if gone else response.content
-
-
 def _glance(response: requests.Response, codes: frozenset[int]) -> bytes | None:
     """Return the body of a stream if it may hold one of these codes."""
     if response._content_consumed or not may_hold_errcode(response.headers, codes):
         return None
     return peek(response)
+
+
+def _release(response: requests.Response) -> None:
+    """Read a rejected stream to its end, so that its connection is free; its reader still can.
+
+    A hundred rejected answers would hold the pool that their second tries need.
+    """
+    raw: Any = response.raw
+    try:
+        body = raw.read(decode_content=False)
+    except (urllib3.exceptions.HTTPError, OSError):
+        return  # who reads it meets that too
+    response.raw = urllib3.HTTPResponse(
+        BytesIO(body),
+        headers=raw.headers,
+        status=raw.status,
+        version=raw.version,
+        reason=raw.reason,
+        preload_content=False,
+        original_response=getattr(raw, "_original_response", None),
+        retries=raw.retries,
+        request_url=raw.url,
+    )
 
 
 def _small_json(response: requests.Response) -> bytes | None:

@@ -15,8 +15,8 @@ from ..._http import query
 from ..._source.source import TokenSource, as_source
 from .answer import verdict
 from .call import Call
-from .hide import at_url, clean_location, hide_token
-from .send import SEND_OPTIONS
+from .hide import at_url, clean_echo, hide_token
+from .send import SEND_OPTIONS, way_before
 
 
 class WeComAuth(AuthBase):
@@ -55,7 +55,7 @@ class WeComAuth(AuthBase):
         without, foreign = query.take(url, name)
         if foreign:
             self.source.warn_of_foreign_token(foreign)
-        token = self.source.ready() or self.source.get()
+        token = self.source.ready() or self.source.get(via=way_before(request))
         request.url = query.append(without, name, token.escaped)
         answered = _Answered(self.source, self._retry, (name, without, hash(request.url)))
         request.hooks["response"] = [*_others(request), answered]
@@ -163,7 +163,7 @@ class _Answered:
     def _clean_redirect_to_here(self, name: str) -> None:
         followed = self._redirects.pop(get_ident(), None) if self._redirects else None
         if followed is not None:
-            clean_location(followed, name, ())
+            clean_echo(followed, name)
 
     def _authorise_redirect(self, response: requests.Response, url: str) -> None:
         """Give a redirect within the platform a token: requests takes the next URL from here.

@@ -34,10 +34,12 @@ class Call:
         parameter: that carries the token.
         retry: the user's wishes beyond a rejected token.
         took: the time that it has taken already.
+        by: the adapter of this package that it is sent by, if it is.
     """
 
     __slots__ = (
         "_adapter",
+        "_by",
         "_codes",
         "_options",
         "_retry",
@@ -56,17 +58,18 @@ class Call:
         parameter: str,
         retry: Retry,
         took: timedelta = timedelta(),
+        by: object = None,
     ) -> None:
         self._adapter, self._options, self._source = adapter, options, source
         self.visible, self.parameter, self._retry = visible, parameter, retry
         self._codes = source.credential.rejections | retry.codes
-        self._took = took
+        self._took, self._by = took, by
 
     def send(self, token: Token) -> requests.Response:
         """Send it with this token, once."""
         url = query.append(self.visible.url or "", self.parameter, token.escaped)
         outgoing = at_url(self.visible, url)
-        return send_clean(self._adapter, self.visible, self._options, outgoing)
+        return send_clean(self._adapter, self.visible, self._options, outgoing, self._by)
 
     def errcode(self, response: requests.Response) -> int | None:
         """Return the errcode of an answer that may have to be retried, else None."""
@@ -103,8 +106,8 @@ class Call:
             return None
         began = time.perf_counter()
         response = self.send(token)
-        response.elapsed += self._took  # whole, as the caller waited for all of it
         self._took += timedelta(seconds=time.perf_counter() - began)
+        response.elapsed = self._took  # whole, as the caller waited for all of it
         return Answered(response, self.errcode(response))
 
 

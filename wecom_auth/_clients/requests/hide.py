@@ -1,12 +1,21 @@
 """Hide the token in what requests shows: requests, answers, errors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import requests
 
 from ..._http import query
 from ..._http.redaction import redact, without
+
+E = TypeVar("E", bound=OSError)
+
+_USUAL = frozenset(
+    {"connection", "content-encoding", "content-length", "content-type", "date", "keep-alive"}
+    | {"error-code", "error-msg", "server", "transfer-encoding", "vary"}
+)
+"""Headers that hold nothing of what was asked."""
 
 
 def visible_request(request: requests.PreparedRequest, name: str) -> requests.PreparedRequest:
@@ -43,26 +52,60 @@ def hide_token(
     retries = getattr(raw, "retries", None)
     if retries is not None and getattr(retries, "history", None):
         raw.retries = retries.new(history=())
-    if response.status_code != 200:
-        clean_location(response, name, query.find(sent, name))
+    if response.status_code != 200 or not _is_usual(response.headers):
+        clean_echo(response, name, query.find(sent, name))
     return response
 
 
-def clean_location(response: requests.Response, name: str, tokens: Iterable[str]) -> None:
-    """Take the token out of `Location`, in which a proxy may echo the URL that it was asked for.
+def _is_usual(headers: Any) -> bool:
+    """Return whether there is no header in which the call could be echoed."""
+    store = getattr(headers, "_store", None)  # its names, without a lookup for each
+    return store is not None and store.keys() <= _USUAL
 
-    It may echo the query, or the whole URL in a parameter of its own (`?return=`, `?service=`).
+
+def clean_echo(response: requests.Response, name: str, tokens: Iterable[str] = ()) -> None:
+    """Take the token out of the headers and cookies in which a proxy echoes what it was asked.
+
+    A redirect may echo the query, or the whole URL in a parameter of its own (`?return=`); a
+    gateway keeps the last URL in a cookie, in `Link`, `Refresh` or `Content-Location`.
     """
-    for headers in (response.headers, getattr(response.raw, "headers", {})):
-        location = headers.get("Location") or ""
-        clean = without(query.drop(location, name), tokens)
-        if clean != location:
-            headers["Location"] = clean
+    secrets = list(tokens)
+    for headers in _headers_of(response):
+        for header in set(headers.keys()):
+            values = _values(headers, header)
+            clean = [_without_echo(header, value, name, secrets) for value in values]
+            if clean != values:
+                _replace(headers, header, clean)
+    for cookie in response.cookies:
+        if cookie.value:
+            cookie.value = without(cookie.value, secrets)
 
 
-def clean_error(
-    error: requests.RequestException, visible: requests.PreparedRequest, *secrets: str
-) -> requests.RequestException:
+def _headers_of(response: requests.Response) -> Iterator[Any]:
+    """Yield the headers that somebody reads; a session takes its cookies from the last ones."""
+    yield response.headers
+    yield getattr(response.raw, "headers", {})
+    yield getattr(getattr(response.raw, "_original_response", None), "msg", None) or {}
+
+
+def _values(headers: Any, header: str) -> list[str]:
+    every = getattr(headers, "getlist", None) or getattr(headers, "get_all", None)
+    return list(every(header)) if every else [headers[header]]
+
+
+def _replace(headers: Any, header: str, values: list[str]) -> None:
+    del headers[header]
+    add = getattr(headers, "add", headers.__setitem__)  # to email's, an item is one more
+    for value in values:
+        add(header, value)
+
+
+def _without_echo(header: str, value: str, name: str, secrets: list[str]) -> str:
+    is_url = header.lower() in ("location", "content-location")
+    return without(query.drop(value, name) if is_url else value, secrets)
+
+
+def clean_error(error: E, visible: requests.PreparedRequest, *secrets: str) -> E:
     """Return a new exception of the same type, without token, cause, context or response.
 
     What it says of itself in plain attributes, its own `str` may want; the rest may hold anything.
@@ -76,7 +119,7 @@ def clean_error(
     for name, value in vars(error).items():
         if isinstance(value, str | int | float | None):
             setattr(clean, name, redact(value, *secrets) if isinstance(value, str) else value)
-    clean.request, clean.response = visible, None
+    vars(clean).update(request=visible, response=None)
     return clean
 
 

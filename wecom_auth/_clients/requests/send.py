@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
 from urllib3 import Timeout
 
-from ..._source import transport
+from ..._credential.exchange import Answer, Send
+from ..._source import process, transport
 from .hide import clean_error, hidden
 
 OF_CALL = re.compile(r"(?i)(?:content-|transfer-|if-)|(?:expect|host|range)$")
@@ -33,17 +36,60 @@ def by_name(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
     return named | options
 
 
+_Passage = tuple[object, object, str, Any]
+"""A request on its way: the adapter that sends it, ours before that, its URL, the passage around.
+
+A plain tuple: one is made for every call.
+"""
+
+_passage: ContextVar[_Passage | None] = ContextVar("wecom_auth_passage", default=None)
+
+
+def has_passed(adapter: object, url: str) -> bool:
+    """Return whether a request to this path is on its way through this adapter already.
+
+    An adapter that is wrapped around ours sends through ours again. Known by the path, and in
+    this context, because a wrapper may send a copy of the request.
+    """
+    passage = _passage.get()
+    while passage is not None:
+        *passed, there, passage = passage
+        if adapter in passed and there.partition("?")[0] == url.partition("?")[0]:
+            return True
+    return False
+
+
+def send_on(
+    adapter: BaseAdapter,
+    request: requests.PreparedRequest,
+    options: Mapping[str, Any],
+    by: object = None,
+) -> requests.Response:
+    """Send by this adapter as it is, noted as passed; so is the one that it is sent by."""
+    mark = _passage.set((adapter, by, request.url or "", _passage.get()))
+    try:
+        return adapter.send(request, **options)
+    finally:
+        _passage.reset(mark)
+
+
 def send_clean(
     adapter: BaseAdapter,
     visible: requests.PreparedRequest,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     request: requests.PreparedRequest,
+    by: object = None,
 ) -> requests.Response:
-    """Send, and let an error show the visible request in place of the one with the token."""
+    """`send_on`, and let an error show the visible request in place of the one with the token."""
+    mark = _passage.set((adapter, by, request.url or "", _passage.get()))
     try:
         return adapter.send(request, **options)
-    except requests.RequestException as error:
+    except OSError as error:
+        if not hasattr(error, "request"):  # an error of requests, or of niquests
+            raise
         failure = clean_error(error, visible, *hidden(request, visible))
+    finally:
+        _passage.reset(mark)
     raise failure  # out here, where the error with the token in its URL is no context
 
 
@@ -66,10 +112,57 @@ def way_of(
     if session is None:
         prepare: transport.Prepare = partial(_with_headers_of, request)
     else:
-        prepare = session.prepare_request
+        prepare = partial(_prepare_by, session)
     known = {name: options[name] for name in SEND_OPTIONS[2:] if name in options}
     limit = call_limit(options.get("timeout"))
-    return {"timeout": limit, "via": transport.by_adapter(adapter, known, prepare)}
+    sender: Any = adapter if isinstance(adapter, BaseAdapter) else _OfNiquests(adapter)
+    return {"timeout": limit, "via": _noted(adapter, transport.by_adapter(sender, known, prepare))}
+
+
+def way_before(request: requests.PreparedRequest) -> Send:
+    """Return the way of an exchange before anybody knows the session of the call.
+
+    It goes as the environment says, with the headers of the call.
+    """
+    session, url = process.session(), request.url or ""
+    options = session.merge_environment_settings(url, {}, None, None, None)
+    known = {name: options[name] for name in SEND_OPTIONS[2:]}
+    prepare = partial(_with_headers_of, request)
+    return transport.by_adapter(session.get_adapter(url), known, prepare)
+
+
+def _prepare_by(session: Any, request: requests.Request) -> requests.PreparedRequest:
+    if not isinstance(session, requests.Session):
+        own = import_module(type(session).__module__.partition(".")[0]).Request
+        request = own(request.method, request.url, headers=request.headers, data=request.data)
+    prepared: requests.PreparedRequest = session.prepare_request(request)
+    return prepared
+
+
+class _OfNiquests:
+    """An adapter of niquests, whose urllib3 has another class for a timeout."""
+
+    def __init__(self, adapter: Any) -> None:
+        self._adapter = adapter
+
+    def send(self, request: Any, *, timeout: Timeout, **options: Any) -> Any:
+        begun = timeout.clone()
+        begun.start_connect()  # else its read timeout is not to be had
+        pair = (begun.connect_timeout, begun.read_timeout)
+        return self._adapter.send(request, timeout=pair, **options)
+
+
+def _noted(adapter: BaseAdapter, send: Send) -> Send:
+    def noted(
+        method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> Answer:
+        mark = _passage.set((adapter, None, url, _passage.get()))
+        try:
+            return send(method, url, headers, body, seconds)
+        finally:
+            _passage.reset(mark)
+
+    return noted
 
 
 def _with_headers_of(

@@ -1,0 +1,86 @@
+"""niquests, whose classes are not those of requests; in an environment of its own.
+
+It brings urllib3-future, which takes urllib3's place, so the suite's own environment lacks it:
+`pip install niquests` into another one, and run this file there.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from wecom_auth import AppCredential, WeComAuth, attach
+from wecom_auth.testing import FakeWeCom
+
+niquests = pytest.importorskip(
+    "niquests", reason="niquests replaces urllib3: it has an environment of its own"
+)
+
+
+@pytest.fixture
+def platform() -> Iterator[tuple[FakeWeCom, AppCredential]]:
+    fake = FakeWeCom(mode="rotate")
+    with fake.serve() as url:
+        yield fake, AppCredential("ww0001", "app-secret", base_url=url)
+
+
+def session_of(way: str, app: AppCredential) -> Any:
+    session = niquests.Session()
+    if way == "attach":
+        return attach(session, app)
+    session.auth = WeComAuth(app)
+    return session
+
+
+@pytest.mark.parametrize("way", ["attach", "auth"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rejected_call_is_made_again(way: str, stream: bool, platform: Any) -> None:
+    fake, app = platform
+    session, url = session_of(way, app), f"{app.base_url}/cgi-bin/user/get?userid=a"
+    for _ in range(3):
+        response = session.get(url, stream=stream)
+        assert response.json()["errcode"] == 0
+        assert response.url == response.request.url == url
+        fake.revoke()
+    assert fake.gettoken_calls == 3
+
+
+@pytest.mark.parametrize("way", ["attach", "auth"])
+def test_an_upload_arrives_whole(way: str, platform: Any) -> None:
+    fake, app = platform
+    session, url = session_of(way, app), f"{app.base_url}/cgi-bin/media/upload?type=file"
+    assert session.get(f"{app.base_url}/cgi-bin/get_api_domain_ip").json()["errcode"] == 0
+    fake.revoke()
+    file = io.BytesIO(b"the whole file")
+    assert session.post(url, files={"media": ("a.txt", file)}).json()["errcode"] == 0
+    assert [upload.content for upload in fake.uploads] == [b"the whole file"]
+
+
+def test_a_broken_connection_shows_no_token(platform: Any) -> None:
+    fake, app = platform
+    session, url = session_of("attach", app), f"{app.base_url}/cgi-bin/user/get?userid=a"
+    session.get(url)
+    with (
+        fake.fail("drop", path="user/get"),
+        pytest.raises(niquests.exceptions.ConnectionError) as caught,
+    ):
+        session.get(url)
+    error = caught.value
+    assert error.request.url == url
+    assert "access_token" not in repr((error, error.args, error.__context__, error.__cause__))
+
+
+def test_an_exchange_sends_what_the_session_sends(platform: Any) -> None:
+    fake, app = platform
+    session = session_of("attach", app)
+    session.headers["X-Api-Key"] = "k1"
+    session.get(f"{app.base_url}/cgi-bin/user/get?userid=a")
+    assert [call.headers["X-Api-Key"] for call in fake.journal] == ["k1", "k1"]
+
+
+def test_an_async_session_is_refused_with_a_word(platform: Any) -> None:
+    with pytest.raises(TypeError, match="cannot attach to AsyncSession"):
+        attach(niquests.AsyncSession(), platform[1])
