@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._credential.external import ExternalToken
     from ._credential.kind import Kind
     from ._credential.token import Token
-    from ._dropin import Installation, install
+    from ._dropin import Installation, claim, install
     from ._http.redaction import mask_urllib3_logs, redact
     from ._source.source import TokenSource
     from ._source.state import Statistics
@@ -51,7 +51,7 @@ _export = exports(
         "._credential.exchange": ("Answer", "Grant", "Send"),
         "._credential.kind": ("Kind",),
         "._clients.decorator": ("with_access_token",),
-        "._dropin": ("Installation", "install"),
+        "._dropin": ("Installation", "claim", "install"),
         ".errors": ("APIError", "CredentialError", "TokenUnavailable", "WeComError"),
         "._http.redaction": ("mask_urllib3_logs", "redact"),
         "._source.source": ("TokenSource",),
@@ -86,6 +86,7 @@ __all__ = [
     "WeComAuth",
     "WeComError",
     "attach",
+    "claim",
     "install",
     "mask_urllib3_logs",
     "raise_for_errcode",
