@@ -64,8 +64,12 @@ class Call(ABC):
         """Return the class of the failure that an error of this client is; None for a mistake."""
 
     @abstractmethod
-    def way(self, headers: Mapping[str, str]) -> SendExchange:
-        """Return a `Send` that goes the way of this call, with these headers."""
+    def way(self, learned: Mapping[str, str]) -> SendExchange:
+        """Return a `Send` that goes the way of this call.
+
+        Args:
+            learned: the headers of the last gettoken that was seen for the credential.
+        """
 
     @abstractmethod
     def make(self, headers: Mapping[str, str], body: bytes) -> Any:

@@ -79,11 +79,11 @@ class RequestsCall(Call):
         known = isinstance(error, requests.RequestException | OSError)
         return unreached(error) if known else None
 
-    def way(self, headers: Mapping[str, str]) -> Send:
+    def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same adapter, proxies and certificates."""
         names = ("verify", "cert", "proxies")
         known = {name: self._options[name] for name in names if name in self._options}
-        return transport.by_adapter(self._adapter, known, partial(_prepare, headers))
+        return transport.by_adapter(self._adapter, known, partial(_prepare, learned))
 
     def make(self, headers: Mapping[str, str], body: bytes) -> requests.Response:
         """Return an answer made here."""
