@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +20,7 @@ from wecom_auth import (
     install,
 )
 from wecom_auth._dropin import inline, suspicion
+from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom
 
 
@@ -388,12 +390,34 @@ def test_those_who_wait_share_the_failure(client: Legacy, fake: FakeWeCom) -> No
 
 
 def wait_for_waiters(source: inline.InlineSource, n: int) -> None:
-    arrived = threading.Event()
+    wait_until(lambda: source.statistics.waits >= n)
+
+
+def test_code_without_a_timeout_waits_as_long_as_it_takes(
+    client: Legacy, fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten seconds of a source are not a limit that this code asked for."""
+    monkeypatch.setattr(inline.flights, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(inline.flights, "GRACE", 0.05)
+    with install(), ThreadPoolExecutor(2) as pool, fake.hold("gettoken") as hold:
+        first = pool.submit(client.fetch)
+        hold.wait_for(1)
+        [flight] = process._held.flights
+        wait_until(lambda: flight.is_overdue)
+        second = pool.submit(Legacy(client.url).fetch)  # waits no longer than that for another
+        hold.wait_for(2)
+        hold.release()
+        assert first.result() == second.result()
+    assert fake.gettoken_calls == 2
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    waiting = threading.Event()
     for _ in range(2000):
-        if source.statistics.waits >= n:
+        if condition():
             return
-        arrived.wait(0.005)
-    raise AssertionError(f"{source.statistics.waits} of {n} wait")
+        waiting.wait(0.005)
+    raise AssertionError("it never came")
 
 
 def test_an_adapters_own_exception_comes_through(client: Legacy) -> None:

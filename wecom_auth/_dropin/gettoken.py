@@ -188,7 +188,7 @@ def _unless_suspicious(
 def _mark_given(source: InlineSource, token: Token, made: bool, owners: Owners) -> Flow:
     owner, shared = source.credential, owners.shared
     entry = _entry(source, token, owners)
-    suspicion.mark_asker(entry, token.value)
+    suspicion.mark_asker(entry)
     marks = partial(suspicion.mark_given, entry, token.value, owner.key, made, shared)
     yield Do(marks, blocks=shared is not None)
 

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -71,7 +71,7 @@ class Entry:
         is_dead: the platform has rejected it.
         exchanged: when an exchange has last brought it, in seconds on the clock of lives.
         given: when it was first given out without a call that carried it since; else None.
-        carries: how often a call has carried it after it was given out.
+        carried: another object after each call that has carried it.
         trusted_until: no exchange on suspicion before then.
     """
 
@@ -80,7 +80,7 @@ class Entry:
     is_dead: bool = False
     exchanged: float = NEVER
     given: float | None = None
-    carries: int = 0
+    carried: object = field(default_factory=object)
     trusted_until: float = NEVER
 
 

@@ -31,10 +31,8 @@ QUIET = 60.0
 RECORD_LIFE = 7 * 86_400.0
 """Seconds for which a shared store remembers a token's owner and marks."""
 
-Asker = tuple[int, int] | None
-
-asker: ContextVar[Asker] = ContextVar("wecom_auth_asker", default=None)
-"""The token that this thread, task or greenlet was given last, and its carries at that time."""
+asker: ContextVar[object] = ContextVar("wecom_auth_asker", default=None)
+"""The mark of the token that this thread, task or greenlet was given last."""
 
 
 class Record(NamedTuple):
@@ -56,12 +54,12 @@ def write(store: TokenStore, value: str, there: str | None, record: Record) -> N
     store.compare_and_set(_name(value), there, json.dumps(record._asdict()), RECORD_LIFE)
 
 
-def mark_asker(entry: Entry, value: str) -> None:
+def mark_asker(entry: Entry) -> None:
     """Remember that this thread, task or greenlet is given this token."""
-    asker.set((hash(value), entry.carries))
+    asker.set(entry.carried)
 
 
-def is_suspicious(entry: Entry, value: str, asks: Asker, store: TokenStore | None) -> bool:
+def is_suspicious(entry: Entry, value: str, asks: object, store: TokenStore | None) -> bool:
     """Return whether a gettoken should go to the platform though the cache has a token.
 
     Args:
@@ -73,7 +71,7 @@ def is_suspicious(entry: Entry, value: str, asks: Asker, store: TokenStore | Non
     now = _clock.monotonic()
     if now < entry.trusted_until or now - entry.exchanged < EXCHANGE_AGE:
         return False
-    if asks == (hash(value), entry.carries):
+    if asks is entry.carried:
         return True
     given = entry.given
     if given is not None and now - given >= UNCARRIED:
@@ -121,7 +119,7 @@ def mark_carried(entry: Entry, value: str, store: TokenStore | None) -> None:
         if entry.given is None:
             return
         entry.given = None
-        entry.carries += 1
+        entry.carried = object()
     if store is None:
         return
     text, old = read(store, value)
