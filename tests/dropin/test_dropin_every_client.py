@@ -7,6 +7,9 @@ import gzip
 import io
 import itertools
 import json
+import subprocess
+import sys
+import types
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -283,7 +286,8 @@ def test_the_caller_sees_its_own_token(client: str, url: str, fake: FakeWeCom) -
             if client == "httpx":
                 assert str(httpx.get(there).url) == there
             elif client == "urllib":
-                assert urllib.request.urlopen(there).url == there
+                with urllib.request.urlopen(there) as response:
+                    assert response.url == there
             else:
                 assert asyncio.run(_url_of(there)) == (there, there)
 
@@ -325,3 +329,57 @@ def test_nothing_is_left_running(url: str, fake: FakeWeCom) -> None:
         for client in CLIENTS:
             gettoken(client, url)
     assert not process._held.flights
+
+
+# --- libraries that come later ---
+
+LATER = """
+import sys
+import wecom_auth
+installed = wecom_auth.install()
+late = ("httpx", "httpx2", "aiohttp")
+assert not any(name in sys.modules for name in late)
+import httpx, httpx2, aiohttp
+assert all("_dropin" in each.__code__.co_filename for each in (
+    httpx.HTTPTransport.handle_request,
+    httpx2.AsyncHTTPTransport.handle_async_request,
+    aiohttp.ClientSession._request,
+))
+assert httpx.__spec__.loader is httpx.__loader__
+assert type(httpx.__loader__).__name__ == "SourceFileLoader"
+installed.uninstall()
+assert "_dropin" not in httpx.HTTPTransport.handle_request.__code__.co_filename
+assert not any(type(each).__name__ == "Watch" for each in sys.meta_path)
+"""
+
+
+def test_a_library_that_is_imported_later_is_covered_from_then_on() -> None:
+    """And none is imported for us."""
+    subprocess.run([sys.executable, "-W", "error", "-c", LATER], check=True, timeout=60)
+
+
+def test_a_stub_of_a_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", types.ModuleType("aiohttp"))
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with install():
+        assert httpx.HTTPTransport.handle_request.__code__.co_filename.endswith("httpx.py")
+
+
+@pytest.mark.parametrize("client", ["httpx", "aiohttp", "urllib", "httpx async"])
+def test_a_mistake_of_ours_lets_the_call_go_its_own_way(
+    client: str,
+    url: str,
+    fake: FakeWeCom,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("wecom_auth._dropin.gettoken.credential_of", fails)
+    monkeypatch.setattr("wecom_auth._dropin.owner.Owners.find", fails)
+    with install():
+        token = gettoken(client, url)
+        assert send(client, url, token) == 0
+    assert "in fails" in caplog.text
+    assert len(fake.messages) == 1

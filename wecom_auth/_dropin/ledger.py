@@ -23,7 +23,8 @@ REFUSAL_LIFE = 600.0
 
 NEVER = float("-inf")
 
-_BELONGS_TO_BODY = re.compile(r"(?i)content-|transfer-|cookie$")
+_NOT_OF_THE_WAY = re.compile(r"(?i)content-|transfer-|(?:cookie|host|connection|accept-encoding)$")
+"""Headers of one request, and what a client settles with its own connection."""
 
 
 class Counts(NamedTuple):
@@ -105,7 +106,7 @@ class Ledger:
 
     def learn(self, credential: Credential, headers: Mapping[str, str]) -> None:
         """Know this credential from now on, and the headers with which its gettoken is sent."""
-        way = {name: headers[name] for name in headers if not _BELONGS_TO_BODY.match(name)}
+        way = {name: headers[name] for name in headers if not _NOT_OF_THE_WAY.match(name)}
         with process.lock:
             self._learned[credential.key] = credential, way
             self._bases[credential.base_url] = True
