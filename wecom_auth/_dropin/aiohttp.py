@@ -218,13 +218,13 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
     """Return what to patch."""
 
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        async def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
+        def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
             url = _whole(self, str_or_url, options.get("params"))
             now = owners_for(owners, self, url)
             if now is None:
-                return await original(self, method, str_or_url, **options)
+                return original(self, method, str_or_url, **options)
             call = AiohttpCall(module, self, original, method, str_or_url, url, options)
-            return await run_async(call, decide(call, now))
+            return run_async(call, decide(call, now))
 
         return _request
 
@@ -233,7 +233,8 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
 
 def _whole(session: Any, given: Any, params: Any) -> str:
     """Return the whole URL of a call, empty where it is none."""
-    if "/cgi-bin/" not in str(given) and getattr(session, "_base_url", None) is None:
+    base = getattr(session, "_base_url", None)
+    if "/cgi-bin" not in str(given) and (base is None or "/cgi-bin" not in str(base)):
         return ""
     try:
         url = session._build_url(given)

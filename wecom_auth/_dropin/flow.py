@@ -5,12 +5,10 @@ from typing import Any
 
 from .._call import flow as calls
 from .._call.retry import Answered
-from .._credential.kind import APP
 from .._credential.token import carried
 from .._http import query
-from .._http.redaction import redact
 from .._log import log, warn_once
-from ..errors import REJECTED, WeComError, describe
+from ..errors import REJECTED, WeComError
 from . import gettoken, suspicion
 from .call import Call, Do, Flow, Send, source_of
 from .ledger import ledger
@@ -81,11 +79,11 @@ def _without_token(call: Call) -> Flow:
     if refusal is not None:
         code = yield Do(partial(call.errcode, answer, _WITHOUT_TOKEN))
         if code is not None:
-            errmsg = redact(refusal.failure.errmsg)
-            cause = describe(APP.exchange, refusal.failure.errcode or 0, errmsg)
+            failure = refusal.failure
             warn_once(
                 f"errcode {code}: the call went out without a token, because gettoken for"
-                f" {refusal.corpid} was refused: {cause}"
+                f" {refusal.corpid} was refused with errcode {failure.errcode}:"
+                f" {failure.advice or failure.help_url}"
             )
     return answer
 
