@@ -27,7 +27,6 @@ from ways import (
     raw_server,
     warm,
 )
-from wecom_auth._clients.sending import call_limit
 
 from wecom_auth import (
     AppCredential,
@@ -41,6 +40,7 @@ from wecom_auth import (
     attach,
 )
 from wecom_auth._clients import adapter
+from wecom_auth._clients.sending import call_limit
 from wecom_auth._http import redaction
 from wecom_auth.testing import FakeWeCom
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 from ways import CORP, SECRET, Client, all_ways, platform, warm
-from wecom_auth._http.peeking import BODY_LIMIT
 
 from wecom_auth import (
     APIError,
@@ -21,6 +20,7 @@ from wecom_auth import (
 from wecom_auth._clients import outcomes
 from wecom_auth._http import peeking
 from wecom_auth._http import verdict as answers
+from wecom_auth._http.peeking import BODY_LIMIT
 from wecom_auth.testing import FakeWeCom, Request
 
 JSON = {"Content-Type": "application/json; charset=UTF-8"}

@@ -13,7 +13,6 @@ import requests_cache
 from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 from ways import CORP, SECRET, Client, Taken, all_ways, platform
-from wecom_auth._clients.auth import is_authorised
 
 from wecom_auth import (
     AppCredential,
@@ -24,6 +23,7 @@ from wecom_auth import (
     attach,
 )
 from wecom_auth._clients import auth
+from wecom_auth._clients.auth import is_authorised
 from wecom_auth._credential.exchange import Grant
 
 URL = "https://qyapi.weixin.qq.com/cgi-bin/user/get?a=%20b"

@@ -17,11 +17,11 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter
 from ways import SESSION_WAYS, Client, all_ways, head, platform, raw_server, warm
-from wecom_auth._http.peeking import BODY_LIMIT
 
 from wecom_auth import ExternalToken, WeComAuth, attach
 from wecom_auth._http import peeking
 from wecom_auth._http import verdict as answers
+from wecom_auth._http.peeking import BODY_LIMIT
 
 JSON = {"Content-Type": "application/json"}
 

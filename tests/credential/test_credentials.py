@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import requests
 from tokenside import CORP, HOST, SECRET, Clock, call, program
-from wecom_auth._credential.credentials import EXTERNAL_LIFE
 
 from wecom_auth import (
     AppCredential,
@@ -26,6 +25,7 @@ from wecom_auth import (
     WeComError,
     attach,
 )
+from wecom_auth._credential.credentials import EXTERNAL_LIFE
 from wecom_auth.testing import FakeWeCom
 
 

@@ -16,7 +16,6 @@ from tokenside import (
     call,
     without_sockets,
 )
-from wecom_auth._source.sharing import Shelf
 
 from wecom_auth import (
     AppCredential,
@@ -28,6 +27,7 @@ from wecom_auth import (
 from wecom_auth._credential.exchange import Grant
 from wecom_auth._credential.token import from_record, to_record
 from wecom_auth._source import fetch as fetching
+from wecom_auth._source.sharing import Shelf
 from wecom_auth._source.state import FAILURE_LIFE
 from wecom_auth.errors import WeComError
 from wecom_auth.testing import FakeWeCom, Server

@@ -13,7 +13,6 @@ import requests
 from cachetools import LRUCache
 from redis import Redis
 from redis_server import RedisServer
-from wecom_auth._source.sharing import Shelf
 
 from wecom_auth import (
     AppCredential,
@@ -23,6 +22,7 @@ from wecom_auth import (
     attach,
 )
 from wecom_auth._source import process as registry
+from wecom_auth._source.sharing import Shelf
 from wecom_auth.errors import TokenTimeout
 from wecom_auth.stores import (
     Breaker,

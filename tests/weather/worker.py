@@ -106,7 +106,6 @@ def stop_healing() -> None:
     """The control: no answer counts as a rejection any more."""
     import wecom_auth._clients.adapter
     import wecom_auth._clients.auth
-
     import wecom_auth._clients.decorator
 
     for module, name in (
