@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._credential.provider import ProviderCredential
     from ._credential.suite import SuiteCredential
     from ._credential.token import Token
-    from ._dropin import Installation, install
+    from ._dropin import Installation, claim, install
     from ._http.redaction import mask_urllib3_logs, redact
     from ._source.events import Event
     from ._source.jsticket import ExternalTicket, JsTicket
@@ -69,7 +69,7 @@ _export = exports(
         "._source.jsticket": ("ExternalTicket", "JsTicket"),
         "._source.tickets": ("TicketBox",),
         "._clients.decorator": ("with_access_token",),
-        "._dropin": ("Installation", "install"),
+        "._dropin": ("Installation", "claim", "install"),
         ".errors": (
             "APIError",
             "CredentialError",
@@ -123,6 +123,7 @@ __all__ = [
     "WeComAuth",
     "WeComError",
     "attach",
+    "claim",
     "install",
     "mask_urllib3_logs",
     "on_event",

@@ -16,8 +16,9 @@ import pytest
 from legacy import Legacy
 
 from wecom_auth import AppCredential
+from wecom_auth._dropin import hooks
 from wecom_auth._dropin import installation as dropin
-from wecom_auth._dropin.handed import handed
+from wecom_auth._dropin.ledger import ledger
 from wecom_auth.cli import run as running
 from wecom_auth.testing import FakeWeCom
 
@@ -353,7 +354,7 @@ def test_a_store_makes_every_minute_one_gettoken(
     assert fake.gettoken_calls == 2
 
 
-def test_the_credential_in_the_environment_heals_a_token_from_elsewhere(
+def test_a_token_from_elsewhere_is_the_sole_apps_if_that_is_said(
     kitchen: Kitchen, fake: FakeWeCom
 ) -> None:
     kitchen.write(
@@ -362,13 +363,78 @@ def test_the_credential_in_the_environment_heals_a_token_from_elsewhere(
     )
     token = fake.issue("c", "s")
     fake.revoke()
-    assert kitchen.run("script.py", token).returncode == 1  # nothing says whose it is
     environ = {"WECOM_CORP_ID": "c", "WECOM_SECRET": "s", "WECOM_BASE_URL": kitchen.environ["FAKE"]}
+    ran = kitchen.run("script.py", token, environ=environ)
+    assert (ran.returncode, ran.stderr.count("--sole-app")) == (1, 1)  # it has to be said
+    healed = "wecom-auth: 0 gettoken calls saved, 1 calls healed\n"
+    ran = kitchen.run("--sole-app", "--stats", "script.py", token, environ=environ)
+    assert (ran.returncode, ran.stderr) == (0, healed)
+    environ["WECOM_SOLE_APP"] = "1"
     ran = kitchen.run("--stats", "script.py", token, environ=environ)
-    assert (ran.returncode, ran.stderr) == (
-        0,
-        "wecom-auth: 0 gettoken calls saved, 1 calls healed\n",
+    assert (ran.returncode, ran.stderr) == (0, healed)
+
+
+def test_children_inherit_the_sole_app(kitchen: Kitchen, fake: FakeWeCom) -> None:
+    token = fake.issue("c", "s")
+    fake.revoke()
+    kitchen.write("child.py", f"import legacy_client as c\nassert c.send('a', {token!r}) == 0\n")
+    kitchen.write(
+        "script.py",
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'child.py'], check=True)\n",
     )
+    environ = {"WECOM_CORPID": "c", "WECOM_SECRET": "s", "WECOM_BASE_URL": kitchen.environ["FAKE"]}
+    assert kitchen.run("--sole-app", "script.py", environ=environ).returncode == 0
+    assert kitchen.run("script.py", environ=environ).returncode == 1  # the control
+
+
+@pytest.mark.parametrize("environ", [{}, {"WECOM_CORPID": "c"}])
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_a_sole_app_without_a_credential_is_a_usage_error(
+    how: str, environ: dict[str, str], kitchen: Kitchen
+) -> None:
+    kitchen.write("script.py", "print('ran')\n")
+    options = ["--sole-app"] if how == "option" else []
+    variable = {} if how == "option" else {"WECOM_SOLE_APP": "1"}
+    ran = kitchen.run(*options, "script.py", environ={**environ, **variable})
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("wecom-auth run: --sole-app needs the app in the environment: ")
+
+
+def test_help_names_the_python_that_runs_the_script(kitchen: Kitchen) -> None:
+    assert sys.executable in kitchen.run("--help").stdout.replace("\n", "")
+
+
+CLIENTS = {
+    "requests": "import requests\nrequests.get(url)",
+    "httpx": "import httpx\nhttpx.get(url)",
+    "httpx2": "import httpx2\nhttpx2.get(url)",
+    "urllib": "import urllib.request\nurllib.request.urlopen(url)",
+    "aiohttp": """
+import aiohttp, asyncio
+async def main():
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        await response.read()
+asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_client_is_covered_and_nothing_is_imported_before_the_first_wecom_call(
+    client: str, kitchen: Kitchen, fake: FakeWeCom
+) -> None:
+    fake.route("user/get", {"errcode": 0}, check_token=False)
+    lines = ["import os, sys", "base = os.environ['FAKE']", "url = base + '/other'"]
+    elsewhere = CLIENTS[client].replace("urlopen(url)", "urlopen(base + '/_fake/state')")
+    lines += ["try:", *(f"    {line}" for line in elsewhere.splitlines()), "except OSError: pass"]
+    lines += ["print(any(name.startswith('wecom_auth') for name in sys.modules))"]
+    lines += ["url = base + '/cgi-bin/gettoken?corpid=c&corpsecret=s'", *([CLIENTS[client]] * 2)]
+    lines += ["print(any(name.startswith('wecom_auth') for name in sys.modules))"]
+    kitchen.write("script.py", "\n".join(lines))
+    ran = kitchen.run("--stats", "script.py")
+    assert (ran.returncode, ran.stdout) == (0, "False\nTrue\n"), ran.stderr
+    assert ran.stderr == "wecom-auth: 1 gettoken calls saved, 0 calls healed\n"
+    assert fake.gettoken_calls == 1
 
 
 @pytest.mark.parametrize(
@@ -410,7 +476,8 @@ def test_half_a_credential_keeps_no_alert_from_going_out(
 def test_settings_that_the_script_spoils_leave_it_without_the_drop_in(kitchen: Kitchen) -> None:
     kitchen.write(
         "script.py",
-        "import os\nos.environ['WECOM_STORE'] = 's3://bucket'\nimport requests\nprint('ran')\n",
+        "import os\nos.environ['WECOM_STORE'] = 's3://bucket'\nimport legacy_client\n"
+        "legacy_client.send('a')\nprint('ran')\n",
     )
     ran = kitchen.run("script.py")
     assert (ran.returncode, ran.stdout) == (0, "ran\n")
@@ -491,6 +558,28 @@ def test_where_nothing_can_the_exit_status_is_handed_on(
     os.unlink(environ["WECOM_AUTH_TALLY"])
 
 
+def test_a_store_with_a_password_is_handed_on_by_a_file_of_ones_own(
+    became: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An environment is shown on debug pages; a file with mode 0600 is not."""
+    monkeypatch.setattr(running.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("WECOM_STORE", "file:")
+    url = "redis://:the-password@127.0.0.1/0"
+    for _ in range(2):
+        with pytest.raises(BecameError):
+            running.run_command(["script.py"], store=url)
+    for *_, environ in became:
+        assert "the-password" not in str(environ)
+        assert "WECOM_STORE" not in environ
+        path = Path(environ["WECOM_STORE_FILE"])
+        assert path.read_text() == url
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert len(list(path.parent.iterdir())) == 1  # a run each minute leaves one
+    path.parent.chmod(0o755)
+    assert running.run_command(["script.py"], store=url) == 2
+    assert len(became) == 2
+
+
 def test_no_store_that_cannot_be_used(
     became: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -506,13 +595,14 @@ def test_what_start_installs(
     with fake.serve() as url:
         for name, value in (("CORPID", "c"), ("CORPSECRET", "s"), ("BASE_URL", url)):
             monkeypatch.setenv(f"WECOM_{name}", value)
-        monkeypatch.setattr(handed, "note", handed.note)
+        monkeypatch.setattr(ledger, "note", ledger.note)
         running.start()
         monkeypatch.setenv("WECOM_AUTH_TALLY", str(tmp_path / "tally"))
         running.start()
         try:
-            assert dropin._current is not None
-            assert [each.key for each in dropin._current.credentials] == [
+            current = hooks.owners()
+            assert current is not None
+            assert [each.key for each in current.credentials] == [
                 AppCredential("c", "s", base_url=url).key
             ] * 2
             client = Legacy(url)

@@ -309,7 +309,7 @@ def attempt(client: Client, **options: Any) -> str:
 def test_control_without_the_rewind_a_file_hangs(
     way: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "_rewind", lambda request: True)
+    monkeypatch.setattr(replay, "rewind", lambda request: True)
     with platform() as (fake, app):
         taken, client = Taken(fake), Client(way, app)
         warm(client)
@@ -322,8 +322,8 @@ def test_control_without_the_rewind_a_file_hangs(
 def test_control_without_the_question_a_generator_arrives_empty(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "_is_replayable", lambda request: True)
-    monkeypatch.setattr(replay, "_rewind", lambda request: True)
+    monkeypatch.setattr(replay, "is_replayable", lambda request: True)
+    monkeypatch.setattr(replay, "rewind", lambda request: True)
     with platform() as (fake, app):
         taken, client = Taken(fake), Client(way, app)
         warm(client)
@@ -353,7 +353,7 @@ def test_control_a_rewind_to_the_start_sends_what_the_caller_had_read(
         request.headers["Transfer-Encoding"] = "chunked"
         return True
 
-    monkeypatch.setattr(replay, "_rewind", to_the_start)
+    monkeypatch.setattr(replay, "rewind", to_the_start)
     with platform() as (fake, app):
         taken, client = Taken(fake), Client("attach", app)
         warm(client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,9 +16,11 @@ from wecom_auth import (
     AppCredential,
     MemoryStore,
     TokenSource,
+    _clock,
     install,
 )
-from wecom_auth._dropin import handed, healing, inline
+from wecom_auth._dropin import inline, suspicion
+from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom
 
 
@@ -139,7 +142,7 @@ def test_control_another_source_would_renew_it_behind(
     fake: FakeWeCom,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inline.InlineSource, "get", TokenSource.get)
+    monkeypatch.setattr(inline.InlineSource, "_getting", TokenSource._getting)
     with install(store=store):
         client.fetch()
         clock.now += 6000
@@ -200,7 +203,9 @@ def test_one_that_found_it_due_finds_it_done(
     old = source.get()
     clock.now += 6000
     new = source.get()
-    inline.flights.refresh_in_front(source._state, old, 5, source._send)
+    inline.flights.run(
+        inline.flights.refreshing(source._state, old, 5, source._way(None), inline=True)
+    )
     assert source.peek() is new
     assert fake.gettoken_calls == 2
 
@@ -245,29 +250,63 @@ def test_a_forced_refresh_after_a_rejection_brings_another_token(
         assert client.send("x")["errcode"] == 0
 
 
+class MovedClock(_clock.Clock):
+    """The machine's clocks, moved by hand."""
+
+    moved = 0.0
+
+    def monotonic(self) -> float:
+        return self.moved
+
+    def wall(self) -> float:
+        return 1e9 + self.moved
+
+
+@pytest.fixture
+def time_of_lives(monkeypatch: pytest.MonkeyPatch) -> MovedClock:
+    moved = MovedClock()
+    monkeypatch.setattr(_clock, "clock", moved)
+    return moved
+
+
 def test_code_that_sends_past_us_can_still_force_a_refresh(
-    client: Legacy, fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
+    client: Legacy, fake: FakeWeCom, time_of_lives: MovedClock
 ) -> None:
-    """It sends with another library, so we see neither its calls nor their rejections."""
-    now = [0.0]
-    monkeypatch.setattr(handed.handed, "clock", lambda: now[0])
+    """It sends with another library, so neither its calls nor their rejections are seen."""
     with install():
         dead = client.fetch()
-        assert client.fetch() == dead
+        assert client.fetch() == dead  # the exchange is not a second old
         fake.revoke()
-        now[0] += healing.UNUSED
+        time_of_lives.moved += suspicion.EXCHANGE_AGE
         assert client.fetch() != dead
         assert fake.gettoken_calls == 2
-        client.fetch()  # but not each time
+        client.fetch()
         assert fake.gettoken_calls == 2
-        now[0] += healing.UNUSED
+        time_of_lives.moved += suspicion.UNCARRIED
         with fake.fail("outage", path="gettoken"):
             assert client.fetch()  # what there is
-        client.send("x")  # from now on we have seen it used
-        now[0] += healing.UNUSED
+        client.send("x")  # from now on its calls are seen
         before = fake.gettoken_calls
-        client.fetch()
+        for _ in range(5):
+            time_of_lives.moved += suspicion.UNCARRIED
+            client.fetch()
+            client.send("x")
         assert fake.gettoken_calls == before
+
+
+def test_after_45009_nobody_is_suspicious_for_a_minute(
+    client: Legacy, fake: FakeWeCom, time_of_lives: MovedClock
+) -> None:
+    with install():
+        token = client.fetch()
+        with fake.fail(45009, path="gettoken"):
+            for _ in range(59):
+                time_of_lives.moved += 1
+                assert client.fetch() == token
+            assert fake.gettoken_calls == 2
+        time_of_lives.moved += 3
+        client.fetch()
+        assert fake.gettoken_calls == 3
 
 
 # --- failures ---
@@ -351,12 +390,34 @@ def test_those_who_wait_share_the_failure(client: Legacy, fake: FakeWeCom) -> No
 
 
 def wait_for_waiters(source: inline.InlineSource, n: int) -> None:
-    arrived = threading.Event()
+    wait_until(lambda: source.statistics.waits >= n)
+
+
+def test_code_without_a_timeout_waits_as_long_as_it_takes(
+    client: Legacy, fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten seconds of a source are not a limit that this code asked for."""
+    monkeypatch.setattr(inline.flights, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(inline.flights, "GRACE", 0.05)
+    with install(), ThreadPoolExecutor(2) as pool, fake.hold("gettoken") as hold:
+        first = pool.submit(client.fetch)
+        hold.wait_for(1)
+        [flight] = process._held.flights
+        wait_until(lambda: flight.is_overdue)
+        second = pool.submit(Legacy(client.url).fetch)  # waits no longer than that for another
+        hold.wait_for(2)
+        hold.release()
+        assert first.result() == second.result()
+    assert fake.gettoken_calls == 2
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    waiting = threading.Event()
     for _ in range(2000):
-        if source.statistics.waits >= n:
+        if condition():
             return
-        arrived.wait(0.005)
-    raise AssertionError(f"{source.statistics.waits} of {n} wait")
+        waiting.wait(0.005)
+    raise AssertionError("it never came")
 
 
 def test_an_adapters_own_exception_comes_through(client: Legacy) -> None:

@@ -28,8 +28,10 @@ from wecom_auth import (
     TokenSource,
     install,
 )
-from wecom_auth._dropin import handed
+from wecom_auth._dropin import hooks
 from wecom_auth._dropin import installation as dropin
+from wecom_auth._dropin.ledger import ledger
+from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom
 
 PLAIN = requests.Session.get_adapter
@@ -40,6 +42,7 @@ def _left_as_it_was() -> Iterator[None]:
     yield
     assert requests.Session.get_adapter is PLAIN
     assert not dropin._active
+    assert hooks.owners() is None
 
 
 class Spy(HTTPAdapter):
@@ -238,8 +241,8 @@ def test_credentials_count_together_and_the_last_store_wins(dead: Legacy, fake: 
     app, first, last = AppCredential("c", "s", base_url=dead.url), MemoryStore(), MemoryStore()
     foreign = fake.issue("c", "s")
     fake.revoke("c")
-    handed.handed.forget()  # with another app in the process it could not be told whose it is
-    with install(credentials=[app]), install(store=first), install(store=last), install():
+    ledger.forget()  # an exchange of another app was seen
+    with install(sole_app=app), install(store=first), install(store=last), install():
         assert is_on(Legacy(dead.url, token=foreign))
         assert not first.cache
         assert last.cache
@@ -285,8 +288,8 @@ def test_a_token_from_elsewhere_beside_a_store(dead: Legacy, fake: FakeWeCom) ->
     )
     token = owner[0]
     fake.revoke("x")
-    with install(credentials=[asked], store=MemoryStore()):
-        handed.handed.forget()
+    ledger.forget()
+    with install(sole_app=asked, store=MemoryStore()):
         assert is_on(Legacy(dead.url, token=token))
     assert fake.gettoken_calls == 1  # the one of `dead`
 
@@ -406,14 +409,15 @@ def test_our_own_failure_breaks_no_call(
     with install():
         for owner, name in (
             ("gettoken", "credential_of"),
-            ("owners.Owners", "of_handed"),
-            ("owners.Owners", "source"),
+            ("owner.Owners", "find"),
+            ("owner.Owners", "source"),
         ):
             with monkeypatch.context() as patched:
                 patched.setattr(f"wecom_auth._dropin.{owner}.{name}", fails)
                 assert dead.gettoken()["errcode"] == 0
                 assert dead.send("x")["errcode"] in (0, 40014)
     assert "RuntimeError" in caplog.text
+    assert "in fails" in caplog.text  # the traceback
     assert dead.token not in caplog.text
 
 
@@ -446,9 +450,22 @@ def test_installed_and_uninstalled_while_others_call(dead: Legacy, fake: FakeWeC
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_goes_on_though_a_lock_was_held(dead: Legacy) -> None:
-    with install(), handed.handed._lock:  # as if another thread held it
+def test_a_child_forked_while_another_thread_installs_goes_on(dead: Legacy) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def install_slowly() -> None:
+        with process.lock:
+            inside.set()
+            go_on.wait(30)
+            install().uninstall()
+
+    with install(), ThreadPoolExecutor(1) as pool:
+        installing = pool.submit(install_slowly)
+        inside.wait(30)
+        threading.Timer(0.1, go_on.set).start()  # a fork waits for a second at most
         child = os.fork()
         if child == 0:
+            install().uninstall()
             os._exit(0 if is_on(dead) else 1)
+        installing.result(30)
     assert os.waitpid(child, 0)[1] == 0

@@ -2,14 +2,18 @@
 
 | room | does |
 |---|---|
-| `installation` | `install()`: stands before the one place where sessions find their adapters |
-| `healing` | the adapter that routes each call: a gettoken, a call with a token, or neither |
+| `installation` | `install()`: which owners are in force, and since when |
+| `hooks`, `watch` | patch the clients that are imported, and those that are imported later |
+| `requests`, `httpx`, `aiohttp`, `urllib` | a hook each: how that client sends, and its answers |
+| `call` | one call as a hook shows it, and the loops that run the decision about it |
+| `flow` | the decision: a gettoken, a call with a token, or neither; heal it |
 | `gettoken` | learns the credential from a gettoken, and answers it as the platform would |
-| `translation` | a call with a dropped token goes out with the current one, and shows its own |
-| `owners`, `handed` | which token belongs to which app |
-| `inline` | a source that renews in a caller's own request, never behind it |
+| `owner`, `ledger` | which token belongs to which app; `claim` |
+| `suspicion` | whether who asks gettoken again has met a rejection that was not seen here |
+| `inline` | a source that fetches in a caller's own call, never in the background |
 """
 
 from .installation import Installation, install
+from .owner import claim
 
-__all__ = ["Installation", "install"]
+__all__ = ["Installation", "claim", "install"]

@@ -1,151 +1,227 @@
 """A gettoken that existing code makes: whose it is, and an answer as the platform would give it."""
 
 import json
-import re
-from collections.abc import Mapping
-from io import BytesIO
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPResponse, Timeout
-
-from .._clients.requests.peek import peek
-from .._clients.requests.send import call_limit
 from .._credential.app import AppCredential
-from .._credential.exchange import Answer, unreached
+from .._credential.exchange import Abandoned, Answer
+from .._credential.kind import APP, RATE_LIMITED
 from .._credential.token import Token
 from .._http.redaction import redact
 from .._http.verdict import parse
-from .._source.state import TIME_LIMIT
-from ..errors import WeComError
+from .._source import aio
+from .._source.steps import FOREVER
+from ..errors import TokenTimeout, WeComError
+from . import suspicion
+from .call import Call, Do, Failed, Flow, source_of
 from .inline import InlineSource
+from .ledger import Entry, ledger
+from .owner import NAME, Owners
 
 SHORTEST_LIFE = 300
 """The least `expires_in` that an answer states, in seconds: clients subtract a margin from it
 (`ex=expires_in - 200`). A token that ends sooner is replaced without their noticing."""
 
-_builder = HTTPAdapter()  # which sends nothing
-_PATH = re.compile(r"(https?://[^?#]*?)/+cgi-bin/+gettoken(?:[?#]|$)")
+_OTHERS = (
+    "service/get_suite_token",
+    "service/get_corp_token",
+    "service/get_provider_token",
+    "corpgroup/corp/gettoken",
+)
+"""Exchanges of the other kinds: their tokens are known as theirs and left alone."""
+
+_TOKENS = (NAME, "suite_access_token", "provider_access_token")
 
 
-def credential_of(request: requests.PreparedRequest) -> AppCredential | None:
-    """The credential that a gettoken call names and the way there; None for any other call.
+def credential_of(url: str) -> AppCredential | None:
+    """Return the credential that a gettoken call names, with the way there; None for other calls.
 
     Other vendors have a gettoken too, without corpid and corpsecret.
     """
-    url = request.url or ""
-    found = _PATH.match(url)
-    if found is None or not isinstance(request.body, bytes | str | None):
+    base = _base(url, APP.exchange)
+    if base is None:
         return None
     asked = parse_qs(urlsplit(url).query)
     corpid, corpsecret = asked.get("corpid", ()), asked.get("corpsecret", ())
     if len(corpid) != 1 or len(corpsecret) != 1:
         return None
     try:
-        return AppCredential(corpid[0], corpsecret[0], base_url=found[1], allow_http=True)
+        return AppCredential(corpid[0], corpsecret[0], base_url=base, allow_http=True)
     except ValueError:  # an empty one, or a base URL with a password in it
         return None
 
 
+def is_other_exchange(url: str) -> bool:
+    """Return whether this is the exchange of another kind of token."""
+    return any(_base(url, path) is not None for path in _OTHERS)
+
+
+def _base(url: str, path: str) -> str | None:
+    """Return the base URL of a call to this path; slashes may be doubled."""
+    head = url.partition("?")[0].partition("#")[0]
+    if not head.endswith(f"/{path}"):
+        return None
+    above = head[: -len(path)].rstrip("/")
+    return above[:-8].rstrip("/") if above.endswith("/cgi-bin") else None
+
+
 class Exchange:
-    """Sends the caller's own gettoken when the source needs one; keeps the answer or the error.
+    """Sends the caller's own gettoken when the source needs one; keeps what came of it.
 
     Attributes:
         made: whether the platform was asked.
+        error: the client's own error, if that came of it.
+        answer: the client's own answer, if there is one.
     """
 
-    def __init__(
-        self, adapter: BaseAdapter, request: requests.PreparedRequest, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, call: Call) -> None:
         self.made = False
-        self._adapter, self._request, self._options = adapter, request, options
-        self._answer: requests.Response | None = None
+        self.error: Exception | None = None
+        self.answer: Any = None
+        self._call = call
         self._body = b""
-        self._error: Exception | None = None
+        self._ends = None if call.limit is None else time.monotonic() + call.limit
+        self._on_loop: Callable[..., Any] | None = aio.runner() if call.is_async else None
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Answer:
         """Send the caller's own request; the source reads a copy of what it gives."""
-        options = {**self._options, "stream": True, "timeout": self._timeout(seconds)}
-        self.made = True
-        self._clear()
+        left = self._left() if self.made else None  # the first try has the caller's own timeout
+        self.made, old, self.answer = True, self.answer, None
+        self._body, self.error = b"", None
+        found = self._exchange(left) if self._on_loop is None else self._exchange_on_loop(left, old)
+        if isinstance(found, Answer):
+            self._body = found.body
+            return found
+        self.error = found
+        kind = self._call.unreached(found)
+        if kind is None:
+            raise found
+        raise kind(f"gettoken failed: {type(found).__name__}")
+
+    def _left(self) -> float | None:
+        return None if self._ends is None else max(0.001, self._ends - time.monotonic())
+
+    def _exchange(self, seconds: float | None) -> Answer | Exception:
+        call = self._call
         try:
-            answer = self._adapter.send(self._request, **options)
-            self._body = _body(answer)
-        except (requests.RequestException, OSError) as error:
-            self._error = error
-            failure = unreached(error, url, seconds)
-        else:
-            self._answer = answer
-            return Answer(answer.status_code, answer.headers, self._body)
-        raise failure
+            self.answer = call.last = call.exchange(seconds)
+            found: Answer = call.look(self.answer)
+        except Exception as error:
+            return error
+        return found
 
-    def own_answer(self, token: Token) -> requests.Response | None:
-        """The platform's own answer, if it was asked and this token is what it gave."""
-        if parse(self._body).get("access_token") == token.value:
-            return self._answer
-        self._clear()
-        return None
+    def _exchange_on_loop(self, seconds: float | None, old: Any) -> Answer | Exception:
+        """Let the caller's event loop send it: this runs in another thread."""
+        assert self._on_loop is not None
+        try:
+            bound = self._left() or FOREVER
+            found: Answer | Exception = self._on_loop(partial(self._send, seconds, old), bound)
+        except TimeoutError:
+            raise TokenTimeout("gettoken did not answer in time") from None
+        except (OSError, CancelledError):
+            raise Abandoned from None
+        return found
 
-    def own_failure(self) -> requests.Response | None:
-        """What came of a failed exchange: the platform's own answer, or the network's own error."""
-        if self._error is not None:
-            raise self._error
-        return self._answer
+    async def _send(self, seconds: float | None, old: Any) -> Answer | Exception:
+        call = self._call
+        try:
+            if old is not None:
+                await call.close(old)
+            self.answer = call.last = await call.exchange(seconds)
+            found: Answer = await call.look(self.answer)
+        except Exception as error:
+            return error
+        return found
 
-    def _timeout(self, limit: float) -> Any:
-        given = self._options.get("timeout")
-        seconds = call_limit(given)
-        its_own = not self.made and seconds is not None and seconds <= TIME_LIMIT
-        return given if its_own else Timeout(total=limit)
-
-    def _clear(self) -> None:
-        if self._answer is not None:
-            self._answer.close()
-        self._answer, self._body, self._error = None, b"", None
+    def own_answer(self, token: Token) -> Any:
+        """Return the platform's own answer, if this token is what it gave; else None."""
+        return self.answer if parse(self._body).get(NAME) == token.value else None
 
 
-def answer(
-    source: InlineSource, request: requests.PreparedRequest, exchange: Exchange, limit: float | None
-) -> tuple[requests.Response, Token | None]:
-    """Answer a gettoken from the source, as the platform would.
-
-    Returns:
-        The answer, and the token in it if it succeeded.
-
-    Raises:
-        requests.RequestException: the network's own error, or what is remembered of one.
-    """
-    # `is None`, because an answer with status 400 or more is false.
+def answer(call: Call, credential: AppCredential, owners: Owners) -> Flow:
+    """Answer a gettoken from the source, as the platform would."""
+    source, exchange = owners.source(credential), Exchange(call)
+    ledger.learn(credential, call.headers)
+    owners.see_exchange(credential)
+    ask = partial(source_of(call, source, "get"), call.limit, via=exchange)
     try:
-        token = source.get(limit, via=exchange)
+        token = yield Do(ask)
+    except Exception as error:
+        return _failure(call, credential, exchange, error)
+    if not exchange.made:
+        token = yield from _unless_suspicious(call, source, exchange, token, owners)
+    if not exchange.made:
+        ledger.count("saved")
+    own = exchange.own_answer(token)
+    yield from _mark_given(source, token, own is not None, owners)
+    if own is not None:
+        return own
+    if exchange.answer is not None:
+        yield Do(partial(call.close, exchange.answer))
+    return _success(call, source, token)
+
+
+def _unless_suspicious(
+    call: Call, source: InlineSource, exchange: Exchange, token: Token, owners: Owners
+) -> Any:
+    """Return this token, or what the platform gives where its calls may have been rejected."""
+    entry = _entry(source, token, owners)
+    asks, shared = suspicion.asker.get(), owners.shared
+    looks = partial(suspicion.is_suspicious, entry, token.value, asks, shared)
+    if not (yield Do(looks, blocks=shared is not None)):
+        return token
+    refresh = source_of(call, source, "refresh")
+    try:
+        return (yield Do(partial(refresh, call.limit, via=exchange, old=token)))
     except WeComError as error:
-        failure = error
-    else:
-        own = exchange.own_answer(token)
-        return (_success(source, request, token) if own is None else own), token
-    own = exchange.own_failure()
-    return (_refusal(request, failure) if own is None else own), None
+        limited = error.errcode == RATE_LIMITED
+        suspicion.quieten(entry, suspicion.QUIET if limited else suspicion.EXCHANGE_AGE)
+        return token
 
 
-def _success(
-    source: InlineSource, request: requests.PreparedRequest, token: Token
-) -> requests.Response:
+def _mark_given(source: InlineSource, token: Token, made: bool, owners: Owners) -> Flow:
+    owner, shared = source.credential, owners.shared
+    entry = _entry(source, token, owners)
+    suspicion.mark_asker(entry)
+    marks = partial(suspicion.mark_given, entry, token.value, owner.key, made, shared)
+    yield Do(marks, blocks=shared is not None)
+
+
+def _entry(source: InlineSource, token: Token, owners: Owners) -> Entry:
+    """Return the token's entry. A store's own mark says when it was fetched."""
+    age = source.age(token) if owners.shared is None else float("inf")
+    return ledger.give(token.value, source.credential, age)
+
+
+def _failure(call: Call, credential: AppCredential, exchange: Exchange, error: Exception) -> Any:
+    """Return what came of a failed exchange: the platform's own answer, or the client's error."""
+    if isinstance(error, WeComError) and error.errcode is not None:
+        ledger.refuse(credential.corpid, error)
+    if exchange.error is not None:
+        return Failed(exchange.error)
+    if exchange.answer is not None:
+        return exchange.answer
+    if not isinstance(error, WeComError):
+        raise error
+    if error.errcode is None:
+        return Failed(call.failure(error))
+    return _made(call, {"errcode": error.errcode, "errmsg": redact(error.errmsg)})
+
+
+def _success(call: Call, source: InlineSource, token: Token) -> Any:
     life = max(SHORTEST_LIFE, int(source.remaining(token)))
-    said = {"errcode": 0, "errmsg": "ok", "access_token": token.value, "expires_in": life}
-    return _response(request, said)
+    said = {"errcode": 0, "errmsg": "ok", NAME: token.value, "expires_in": life}
+    return _made(call, said)
 
 
-def _refusal(request: requests.PreparedRequest, failure: WeComError) -> requests.Response:
-    if failure.errcode is None:
-        raise failure
-    return _response(request, {"errcode": failure.errcode, "errmsg": redact(failure.errmsg)})
-
-
-def _response(request: requests.PreparedRequest, said: Mapping[str, Any]) -> requests.Response:
+def _made(call: Call, said: Mapping[str, Any]) -> Any:
     body = json.dumps(said).encode()
     headers = {
         "Content-Type": "application/json; charset=UTF-8",
@@ -153,12 +229,13 @@ def _response(request: requests.PreparedRequest, said: Mapping[str, Any]) -> req
         "Error-Code": str(said["errcode"]),
         "Error-Msg": json.dumps(said["errmsg"])[1:-1],
     }
-    raw = HTTPResponse(BytesIO(body), headers, 200, reason="OK", preload_content=False)
-    return _builder.build_response(request, raw)
+    return call.make(headers, body)
 
 
-def _body(response: requests.Response) -> bytes:
-    """What can be seen of a body that stays readable."""
-    if isinstance(response.raw, HTTPResponse):
-        return peek(response) or b""
-    return response.content or b""
+def note_others(call: Call, answer: Any) -> Flow:
+    """Know the tokens in the answer to another kind's exchange as theirs."""
+    found = yield Do(partial(call.look, answer))
+    said = parse(found.body)
+    for value in map(said.get, _TOKENS):
+        if isinstance(value, str) and value:
+            ledger.own(value, None)

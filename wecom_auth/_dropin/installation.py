@@ -4,28 +4,19 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from itertools import chain
-from threading import RLock
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
-from weakref import WeakKeyDictionary
-
-import requests
-from requests.adapters import BaseAdapter
 
 from .._credential.credential import Credential
 from .._http.redaction import mask_unless_refused
-from .handed import Counts, handed
-from .healing import DropInAdapter
-from .owners import Owners
+from .._source import process
+from . import hooks
+from .ledger import Counts, ledger
+from .owner import Owners, sole
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_lock = RLock()
 _active: tuple[Owners, ...] = ()
-_current: Owners | None = None
-_patches: WeakKeyDictionary[Callable[..., BaseAdapter], Callable[..., BaseAdapter]] = (
-    WeakKeyDictionary()
-)
 
 
 class Installation:
@@ -44,22 +35,22 @@ class Installation:
     @property
     def statistics(self) -> Counts:
         """What all installations of this process have done: gettoken calls saved, calls healed."""
-        return handed.counts
+        return ledger.counts
 
     def uninstall(self) -> None:
         """End this installation; doing so again does nothing."""
-        with _lock:
+        with process.lock:
             if self._times:
                 self._times -= 1
                 _end(self._owners)
 
     def _begin(self) -> None:
-        with _lock:
+        with process.lock:
             self._times += 1
             _begin(self._owners)
 
     def __enter__(self) -> Self:
-        with _lock:
+        with process.lock:
             if self._entered or not self._times:  # the first `with` takes over what install() began
                 self._begin()
             self._entered += 1
@@ -71,7 +62,7 @@ class Installation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with _lock:
+        with process.lock:
             self._entered -= 1
             self.uninstall()
 
@@ -98,80 +89,70 @@ class Installation:
         return cast(F, call_async if inspect.iscoroutinefunction(function) else call)
 
 
-def install(*, credentials: Iterable[Credential] = (), store: object = None) -> Installation:
+def install(
+    *,
+    credentials: Iterable[Credential] = (),
+    store: object = None,
+    sole_app: Credential | None = None,
+) -> Installation:
     """Let code that fetches its own token go on as it is, with its calls kept authorised.
 
-    From now on, and for every session of the process and module-level `requests` call: a
-    gettoken is answered from the cache, a call that carries a token which the platform has
-    dropped goes out with the current one, and one that was rejected is made again, once.
-    Nothing of the code needs to change, and no credential needs to be given: they are learned
-    from the gettoken calls that the code makes.
+    From now on, for every call of the process that requests, httpx, httpx2, aiohttp or urllib
+    makes: a gettoken is answered from the cache, a call that carries a token which the platform
+    has dropped goes out with the current one, and one that was rejected is made again, once.
+    Nothing of the code needs to change. A token is replaced only by one of the owner that is
+    known for it: its gettoken was seen here, the store knows it, or you say so.
 
     Args:
-        credentials: the apps of tokens that this process did not fetch (another worker did, or
-            a file holds them), so that these can be replaced too.
+        credentials: the apps whose tokens the store knows and this process did not fetch: they
+            bring the secret, and no more.
         store: a store that processes share, or its URL, as for `TokenSource`.
+        sole_app: every token of this process that nothing else is known of is this app's, for
+            code that reads its token from a file or a database. It ends, with a warning, when an
+            exchange for another owner is seen, or when a replaced call is refused in a way that
+            says that the token is another app's. For one token, see `claim`.
 
     Returns:
         A context manager and decorator with `uninstall()`; nothing needs to be done with it.
 
     Raises:
-        TypeError, ValueError: for what is no credential or store.
+        TypeError, ValueError: for what is no credential or store, and where sole_app stands
+            beside another credential, also another installation's.
 
     Example:
         >>> install()  # doctest: +SKIP
-        >>> with install(credentials=[AppCredential.from_env()]):  # doctest: +SKIP
+        >>> with install(sole_app=AppCredential.from_env()):  # doctest: +SKIP
         ...     legacy.send_alert("disk full")
     """
     mask_unless_refused()
-    return Installation(Owners(credentials, store))
+    statement = None if sole_app is None else sole(sole_app)
+    return Installation(Owners(credentials, store, statement))
 
 
 def _begin(owners: Owners) -> None:
     global _active
-    _active = (*_active, owners)
-    _merge()
-    if requests.Session.get_adapter not in _patches:
-        _patch()
+    active = (*_active, owners)
+    hooks.set_owners(_merged(active))
+    _active = active
 
 
 def _end(owners: Owners) -> None:
     global _active
     index = max(i for i, each in enumerate(_active) if each is owners)
     _active = _active[:index] + _active[index + 1 :]
-    _merge()
-    if not _active:
-        _unpatch()
+    hooks.set_owners(_merged(_active))
 
 
-def _merge() -> None:
-    """All credentials count, and of the stores the one that was named last."""
-    global _current
-    stores = [each.store for each in _active if each.store is not None]
-    credentials = chain.from_iterable(each.credentials for each in _active)
-    _current = Owners(credentials, stores[-1] if stores else None) if _active else None
-
-
-def _patch() -> None:
-    """Stand before the one place where every session finds its adapter for every request."""
-    original = requests.Session.get_adapter
-
-    @functools.wraps(original)
-    def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
-        adapter = original(self, url)
-        owners = _current
-        if owners is None or "/cgi-bin/" not in url or isinstance(adapter, DropInAdapter):
-            return adapter
-        return DropInAdapter(adapter, owners)
-
-    _patches[get_adapter] = original
-    requests.Session.get_adapter = get_adapter  # type: ignore[method-assign]
-
-
-def _unpatch() -> None:
-    """Put back what was there; where another patch lies over ours, ours stays and does nothing."""
-    while (ours := requests.Session.get_adapter) in _patches:
-        requests.Session.get_adapter = _patches.pop(ours)  # type: ignore[method-assign]
+def _merged(active: tuple[Owners, ...]) -> Owners | None:
+    """Return one for all: every credential counts, and of the stores the one named last."""
+    if not active:
+        return None
+    stores = [each.store for each in active if each.store is not None]
+    statements = [each.sole for each in active if each.sole is not None]
+    credentials = chain.from_iterable(each.credentials for each in active)
+    return Owners(
+        credentials, stores[-1] if stores else None, statements[-1] if statements else None
+    )
 
 
 def _generates(function: Callable[..., Any]) -> bool:

@@ -126,7 +126,7 @@ class Flight:
 
 
 def joining(
-    state: State, limit: float, send: Send, *, force: bool = False, inline: bool = False
+    state: State, limit: float, send: Send, *, force: bool | Token = False, inline: bool = False
 ) -> Steps[Token]:
     """Return a token within so many seconds: lead the fetch, or wait for the one under way.
 
@@ -134,7 +134,7 @@ def joining(
         state: of the credential.
         limit: seconds that this may take.
         send: sends the exchange, if this leads.
-        force: fetch even if there is a token.
+        force: fetch even if there is a token; with a token, unless another has come since.
         inline: fetch in the caller's own thread, as its own exchange would have done.
 
     Raises:
@@ -148,7 +148,8 @@ def joining(
             return flight
         if leads and (inline or not _start(state, flight, send)):
             lead(state, flight, send)
-        outcome = yield Wait(flight, flight.patience(deadline + _SLACK))
+        left = max(0.0, deadline + _SLACK - waiting())
+        outcome = yield Wait(flight, left if leads else flight.patience(deadline + _SLACK))
         token = _token_of(state, flight, outcome, deadline)
         if token is not None:
             return token
@@ -166,12 +167,14 @@ def refresh_in_background(state: State, send: Send) -> None:
         _land(state, flight, None)
 
 
-def refresh_in_foreground(state: State, old: Token, limit: float, send: Send) -> None:
+def refreshing(state: State, old: Token, limit: float, send: Send, *, inline: bool) -> Steps[None]:
     """Fetch a new token in this very call, unless that is done, under way or was put off."""
     with process.lock:
         flight = take_off(state, limit) if state.current() is old else None
     if flight is not None:
-        lead(state, flight, send)
+        if inline or not _start(state, flight, send):
+            lead(state, flight, send)
+        yield Wait(flight, limit)
 
 
 def take_off(state: State, limit: float) -> Flight | None:
@@ -182,11 +185,11 @@ def take_off(state: State, limit: float) -> Flight | None:
         return _begin(state, limit)
 
 
-def board(state: State, limit: float, force: bool) -> tuple[Flight | Token, bool]:
+def board(state: State, limit: float, force: bool | Token) -> tuple[Flight | Token, bool]:
     """Return a token that has come meanwhile, or the flight to take and whether to lead it."""
     with process.lock:
-        token = None if force else state.current()
-        if token is not None:
+        token = None if force is True else state.current()
+        if token is not None and token is not force:
             return token, False
         flight = _under_way(state)
         if flight is None:
@@ -206,7 +209,7 @@ def _under_way(state: State) -> Flight | None:
 
 
 def _begin(state: State, limit: float) -> Flight:
-    state.flight = Flight(limit)
+    state.flight = Flight(min(limit, TIME_LIMIT))  # who waits takes over then
     process.under_way(state.flight)
     return state.flight
 

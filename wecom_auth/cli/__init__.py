@@ -10,7 +10,7 @@ from typing import Any
 from .console import say
 from .exits import BROKEN_PIPE, INTERRUPTED
 
-_RUN_USAGE = "%(prog)s [--store URL] [--stats] (script.py | -m module) ..."
+_RUN_USAGE = "%(prog)s [--store URL] [--sole-app] [--stats] (script.py | -m module) ..."
 _ENVIRONMENT = """\
 environment:
   WECOM_CORPID, WECOM_CORPSECRET   the app (or WECOM_CORPSECRET_FILE, ...)
@@ -148,8 +148,11 @@ def _token(options: argparse.Namespace) -> int:
 
 def _add_run(commands: Any) -> None:
     text = "run a script, unchanged, that fetches its own token; it is cached and healed"
-    parser = _add(commands, _run, text, usage=_RUN_USAGE, epilog=_ENVIRONMENT)
+    python = f"{_ENVIRONMENT}\nThe script is run by this Python: {sys.executable}\n"
+    parser = _add(commands, _run, text, usage=_RUN_USAGE, epilog=python.replace("%", "%%"))
     _add_store(parser)
+    sole = "every token of the script is this app's: for a token from a file or a database"
+    parser.add_argument("--sole-app", action="store_true", help=sole)
     parser.add_argument("--stats", action="store_true", help="say at the end what was done")
 
 
@@ -159,7 +162,9 @@ def _run(options: argparse.Namespace) -> int:
         options.parser.error("name a script to run, or -m and a module")
     from .run import run_command
 
-    return run_command(options.theirs, store=options.store, stats=options.stats)
+    return run_command(
+        options.theirs, store=options.store, stats=options.stats, sole_app=options.sole_app
+    )
 
 
 def _add_fake(commands: Any) -> None:

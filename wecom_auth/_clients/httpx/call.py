@@ -117,18 +117,18 @@ class Call:
         )
 
     def _attempt(self, token: Token, again: bool) -> Answered | None:
-        if again and not self._rewind():
+        if again and not self.rewind():
             return None
         response = self.send(token)
         return Answered(response, self.errcode(response))
 
     async def _aattempt(self, token: Token, again: bool) -> Answered | None:
-        if again and not self._rewind():
+        if again and not self.rewind():
             return None
         response = await self.asend(token)
         return Answered(response, await self.aerrcode(response))
 
-    def _rewind(self) -> bool:
+    def rewind(self) -> bool:
         start = self._start
         return start is not None and rewind(self._kit.library, self._request.stream, start)
 

@@ -96,13 +96,13 @@ class Call:
             retry=self._retry,
             method=self.visible.method or "",
             limit=way["timeout"],
-            replayable=_is_replayable(self.visible),
+            replayable=is_replayable(self.visible),
         )
         response: requests.Response = drive(flow, self._source, self._attempt, **way)
         return response
 
     def _attempt(self, token: Token, again: bool) -> Answered | None:
-        if again and not _rewind(self.visible):
+        if again and not rewind(self.visible):
             return None
         began = time.perf_counter()
         response = self.send(token)
@@ -111,7 +111,7 @@ class Call:
         return Answered(response, self.errcode(response))
 
 
-def _is_replayable(request: requests.PreparedRequest) -> bool:
+def is_replayable(request: requests.PreparedRequest) -> bool:
     """Return whether the body can be sent again whole.
 
     requests notes where an open file stands when it prepares the request. Where it could not
@@ -122,7 +122,7 @@ def _is_replayable(request: requests.PreparedRequest) -> bool:
     return isinstance(getattr(request, "_body_position", None), int)
 
 
-def _rewind(request: requests.PreparedRequest) -> bool:
+def rewind(request: requests.PreparedRequest) -> bool:
     """Put the body back to where it stood; False where that fails, as with a closed file."""
     if request.body is None or isinstance(request.body, _WHOLE):
         return True

@@ -1,0 +1,243 @@
+"""The hook for aiohttp: stands before `ClientSession._request`, which every call goes through."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .._credential.exchange import Answer, Send
+from .._http import query
+from .._http.redaction import redact
+from .._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+from .._source import aio
+from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
+from . import body as bodies
+from .call import Call, Point, run_async
+from .flow import decide
+from .layers import owners_for, sending
+from .owner import NAME, GetOwners
+
+_WHOLE = (bytes, bytearray, str, dict, list, tuple, int, float, type(None))
+
+
+class AiohttpCall(Call):
+    """One call of a session.
+
+    Args:
+        library: `aiohttp`.
+        session: sends it.
+        original: its method `_request`, unpatched.
+        method: of HTTP.
+        given: the URL, as its caller gave it.
+        url: the whole URL, with `params`.
+        options: as its caller gave them.
+    """
+
+    is_async = True
+
+    def __init__(
+        self,
+        library: Any,
+        session: Any,
+        original: Any,
+        method: str,
+        given: Any,
+        url: str,
+        options: dict[str, Any],
+    ) -> None:
+        self._library, self._session, self._original = library, session, original
+        self._method, self._given, self._options = method, given, options
+        self.url = url
+        self.headers = {**session.headers, **dict(options.get("headers") or {})}
+        timeout = options.get("timeout", session.timeout)
+        total = getattr(timeout, "total", timeout)
+        self.limit = total if isinstance(total, int | float) and total > 0 else None
+        self._data = options.get("data")
+        self._there = bodies.position(self._data)
+        self.replayable = isinstance(self._data, _WHOLE) or self._there is not None
+
+    async def _pass(self, url: str, given: Any, options: dict[str, Any]) -> Any:
+        with sending(self._session, url):
+            return await self._original(self._session, self._method, given, **options)
+
+    async def send(self, url: str, again: bool) -> Any:
+        """Send it to this URL; see `Call.send`."""
+        whole = isinstance(self._data, _WHOLE)
+        if again and not whole and not bodies.rewind(self._data, self._there):
+            return None
+        if url == self.url:
+            return await self._pass(url, self._given, self._options)
+        options = {**self._options, "params": None}
+        return await self._pass(url, self._parsed(url), options)
+
+    def _parsed(self, url: str) -> Any:
+        from yarl import URL  # aiohttp brings it
+
+        return URL(url, encoded=True)
+
+    async def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
+        """Return the errcode if it is one of these."""
+        if answer.status != 200 or not may_hold_errcode(answer.headers, codes):
+            return None
+        return errcode_in(await self._read(answer), codes, answer.headers)
+
+    async def _read(self, answer: Any) -> bytes | None:
+        """Return the body of a short answer, and give it back to who streams it."""
+        if (answer.content_length or 0) > BODY_LIMIT:
+            return None
+        fresh = answer._body is None
+        try:
+            body: bytes = await answer.read()
+        except self._library.ClientError:  # the reader meets it again
+            return None
+        if fresh and answer.content is not None:
+            answer.content = _reader(self._library, body)
+        return body
+
+    async def exchange(self, seconds: float | None) -> Any:
+        """Send it as it is."""
+        options = self._options
+        if seconds is not None:
+            options = {**options, "timeout": self._library.ClientTimeout(total=seconds)}
+        return await self._pass(self.url, self._given, options)
+
+    async def look(self, answer: Any) -> Answer:
+        """Return the `Answer` in it."""
+        return Answer(answer.status, answer.headers, await self._read(answer) or b"")
+
+    async def close(self, answer: Any) -> None:
+        """Release its connection."""
+        answer.release()
+
+    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
+        """Return the class of a failure of the network."""
+        if isinstance(error, asyncio.TimeoutError):
+            return TokenTimeout
+        known = isinstance(error, self._library.ClientError | OSError)
+        return TokenConnectionError if known else None
+
+    def failure(self, error: WeComError) -> Exception:
+        """Return aiohttp's own error."""
+        late = isinstance(error, TokenTimeout)
+        kind = self._library.ServerTimeoutError if late else self._library.ClientConnectionError
+        failure: Exception = kind(str(error))
+        return failure
+
+    def way(self, learned: Mapping[str, str]) -> Send:
+        """Return a `Send` by the same session, on its event loop."""
+
+        async def send(
+            method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+        ) -> Answer | Exception:
+            options = {
+                **{name: self._options[name] for name in _WAY if name in self._options},
+                "headers": {**learned, **headers},
+                "data": body,
+                "timeout": self._library.ClientTimeout(total=seconds),
+                "allow_redirects": False,
+            }
+            try:
+                with sending(self._session, url):
+                    answer = await self._original(
+                        self._session, method, self._parsed(url), **options
+                    )
+                async with answer:
+                    return await self.look(answer)
+            except Exception as error:
+                kind = self.unreached(error)
+                text = redact(f"gettoken failed: {type(error).__name__}: {error}")
+                return kind(text) if kind else error
+
+        return bodies.on_loop(aio.runner(), send)
+
+    def make(self, headers: Mapping[str, str], body: bytes) -> Any:
+        """Return an answer made here."""
+        made = _made(self._library)
+        return made(
+            self._library, self._session, self._method, self._parsed(self.url), headers, body
+        )
+
+    def dress(self, answer: Any, sent: str) -> Any:
+        """Show the own URL, unless a redirect has led elsewhere."""
+        if query.find(str(answer._real_url), NAME)[-1:] == [sent]:
+            url = answer._real_url = answer._url = self._parsed(self.url)
+            answer._request_info = answer._request_info._replace(url=url, real_url=url)
+            for name in ("url", "real_url", "request_info"):
+                answer._cache.pop(name, None)  # aiohttp computes them once
+        return answer
+
+
+_WAY = ("proxy", "proxy_auth", "ssl", "server_hostname", "proxy_headers")
+
+
+def _reader(library: Any, body: bytes) -> Any:
+    """Return a stream that gives this body."""
+    from aiohttp.base_protocol import BaseProtocol
+
+    loop = asyncio.get_running_loop()
+    reader = library.StreamReader(BaseProtocol(loop=loop), 2**16, loop=loop)
+    reader.feed_data(body)
+    reader.feed_eof()
+    return reader
+
+
+@lru_cache(maxsize=1)
+def _made(library: Any) -> Any:
+    """Return a class of answers that no connection has brought.
+
+    aiohttp's constructor is not public and changes between releases: only the fields are set.
+    """
+    from multidict import CIMultiDict, CIMultiDictProxy
+
+    class Made(library.ClientResponse):  # type: ignore[misc]
+        def __init__(
+            self,
+            library: Any,
+            session: Any,
+            method: str,
+            url: Any,
+            headers: Mapping[str, str],
+            body: bytes,
+        ) -> None:
+            self.method, self._url, self._real_url = method, url, url
+            self.version, self.status, self.reason = library.HttpVersion11, 200, "OK"
+            self._headers = CIMultiDictProxy(CIMultiDict(headers))
+            self._raw_headers = tuple((k.encode(), v.encode()) for k, v in headers.items())
+            self._body, self._traces = body, list[Any]()
+            self._cache = dict[str, Any]()
+            self._loop, self._session = asyncio.get_running_loop(), session
+            self._resolve_charset = session._resolve_charset
+            self._request_info = library.RequestInfo(url, method, self._headers, url)
+            self._closed = True
+            self.content = _reader(library, body)
+
+    return Made
+
+
+def points(module: Any, owners: GetOwners) -> list[Point]:
+    """Return what to patch."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
+            url = _whole(self, str_or_url, options.get("params"))
+            now = owners_for(owners, self, url)
+            if now is None:
+                return original(self, method, str_or_url, **options)
+            call = AiohttpCall(module, self, original, method, str_or_url, url, options)
+            return run_async(call, decide(call, now))
+
+        return _request
+
+    return [(module.ClientSession, "_request", wrap)]
+
+
+def _whole(session: Any, given: Any, params: Any) -> str:
+    """Return the whole URL of a call, empty where it is none."""
+    base = getattr(session, "_base_url", None)
+    if "/cgi-bin" not in str(given) and (base is None or "/cgi-bin" not in str(base)):
+        return ""
+    try:
+        url = session._build_url(given)
+        return str(url.extend_query(params) if params else url)
+    except (TypeError, ValueError):  # which aiohttp says better
+        return ""

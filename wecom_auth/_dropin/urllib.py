@@ -1,0 +1,229 @@
+"""The hook for urllib: stands before `OpenerDirector.open`, which `urlopen` calls too."""
+
+import copy
+import io
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from http.client import HTTPException, HTTPResponse
+from typing import Any
+
+from .._credential.exchange import Answer, Send
+from .._http.redaction import redact
+from .._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
+from . import body as bodies
+from .call import Call, Point, run
+from .flow import decide
+from .layers import owners_for, sending
+from .owner import GetOwners
+
+_UNSET: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+_ERRORS = (OSError, HTTPException)
+
+
+class UrllibCall(Call):
+    """One call over an opener.
+
+    Args:
+        opener: sends it.
+        original: its method `open`, unpatched.
+        given: the URL or the `Request`, as its caller gave it.
+        data: the body, as its caller gave it.
+        timeout: as its caller gave it.
+    """
+
+    def __init__(self, opener: Any, original: Any, given: Any, data: Any, timeout: Any) -> None:
+        self._opener, self._original = opener, original
+        self._given, self._data, self._timeout = given, data, timeout
+        request = given if not isinstance(given, str) else _new(given, data)
+        self._request = _copy(request)  # urllib changes what it sends
+        self.url = request.full_url
+        self.headers = {**request.headers, **request.unredirected_hdrs}
+        seconds = socket.getdefaulttimeout() if timeout is _UNSET else timeout
+        self.limit = seconds if isinstance(seconds, int | float) and seconds > 0 else None
+        self._body = request.data if data is None else data
+        whole = self._body is None or isinstance(self._body, bytes | bytearray)
+        self._there = None if whole else bodies.position(self._body)
+        self.replayable = whole or self._there is not None
+
+    def _pass(self, url: str, given: Any, data: Any, timeout: Any) -> Any:
+        with sending(self._opener, url):
+            return self._original(self._opener, given, data, timeout)
+
+    def send(self, url: str, again: bool) -> Any:
+        """Send it to this URL; see `Call.send`."""
+        if again and not self.rewind():
+            return None
+        if url == self.url and not again:
+            return self._pass(url, self._given, self._data, self._timeout)
+        request = _copy(self._request)
+        request.full_url = url
+        try:
+            return self._pass(url, request, self._data, self._timeout)
+        except urllib.error.HTTPError as error:
+            error.filename = self.url
+            raise
+
+    def rewind(self) -> bool:
+        whole = self.replayable and self._there is None
+        return whole or bodies.rewind(self._body, self._there)
+
+    def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
+        """Return the errcode if it is one of these."""
+        if not isinstance(answer, HTTPResponse) or answer.status != 200:
+            return None
+        if not may_hold_errcode(answer.headers, codes):  # type: ignore[arg-type]
+            return None
+        headers: Any = answer.headers
+        return errcode_in(bodies.decode(_peek(answer), headers), codes, headers)
+
+    def exchange(self, seconds: float | None) -> Any:
+        """Send it as it is."""
+        timeout = self._timeout if seconds is None else seconds
+        return self._pass(self.url, _copy(self._request), self._data, timeout)
+
+    def look(self, answer: Any) -> Answer:
+        """Return the `Answer` in it."""
+        body = _peek(answer) if isinstance(answer, HTTPResponse) else b""
+        return Answer(answer.status, answer.headers, bodies.decode(body, answer.headers) or b"")
+
+    def close(self, answer: Any) -> None:
+        """Close it."""
+        answer.close()
+
+    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
+        """Return the class of a failure of the network."""
+        if isinstance(error, urllib.error.HTTPError):
+            return TokenUnavailable
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            return TokenTimeout
+        return TokenConnectionError if isinstance(error, _ERRORS) else None
+
+    def failure(self, error: WeComError) -> Exception:
+        """Return an error of urllib."""
+        late = isinstance(error, TokenTimeout)
+        return urllib.error.URLError(TimeoutError(str(error)) if late else str(error))
+
+    def way(self, learned: Mapping[str, str]) -> Send:
+        """Return a `Send` by the same opener."""
+
+        def send(
+            method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+        ) -> Answer:
+            request = _new(url, body)
+            request.method, request.headers = method, {**learned, **headers}
+            try:
+                with self._pass(url, request, None, seconds) as answer:
+                    return self.look(answer)
+            except _ERRORS as error:
+                kind = self.unreached(error) or TokenUnavailable
+                failure = kind(redact(f"gettoken failed: {type(error).__name__}: {error}"))
+            raise failure  # out here, where the error with the secret in its URL is no context
+
+        return send
+
+    def make(self, headers: Mapping[str, str], body: bytes) -> HTTPResponse:
+        """Return an answer made here."""
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join(["HTTP/1.1 200 OK", *lines, "Connection: close", "", ""])
+        return self._begun(HTTPResponse(_Wire(head.encode() + body)))  # type: ignore[arg-type]
+
+    def _begun(self, answer: Any) -> HTTPResponse:
+        answer.begin()
+        answer.url, answer.msg = self.url, answer.reason
+        begun: HTTPResponse = answer
+        return begun
+
+    def dress(self, answer: Any, sent: str) -> Any:
+        """Show the own URL, unless a redirect has led elsewhere."""
+        if sent in (getattr(answer, "url", None) or ""):
+            answer.url = self.url
+        return answer
+
+
+class _Wire:
+    """A socket from which an answer that is known already is read."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._content)
+
+
+def _new(url: str, data: Any) -> urllib.request.Request:
+    return urllib.request.Request(url, data)  # noqa: S310 (the caller's own URL)
+
+
+def _copy(request: urllib.request.Request) -> urllib.request.Request:
+    other = copy.copy(request)
+    other.headers = dict(request.headers)
+    other.unredirected_hdrs = dict(request.unredirected_hdrs)
+    return other
+
+
+def _peek(answer: HTTPResponse) -> bytes | None:
+    """Return the body of a short answer; whatever was read is given back."""
+    response: Any = answer
+    if response.fp is None:
+        return None
+    if isinstance(response.fp, io.BytesIO):  # looked at before
+        return bytes(response.fp.getvalue())
+    tail: Any = HTTPResponse.__new__(HTTPResponse)
+    tail.__dict__.update(response.__dict__)
+    error: Exception | None = None
+    head = b""
+    try:
+        head = tail.read(BODY_LIMIT + 1)
+    except _ERRORS as failure:
+        error = failure
+    response.chunked, response.length = False, None
+    if error is None and len(head) <= BODY_LIMIT:
+        tail.close()
+        response.fp, response.length = io.BytesIO(head), len(head)
+        return bytes(head)
+    response.fp = io.BufferedReader(_Rest(head, tail, error))
+    return None
+
+
+class _Rest(io.RawIOBase):
+    """Gives back what was read, and then the rest, or the error that was met."""
+
+    def __init__(self, head: bytes, tail: Any, error: Exception | None) -> None:
+        self._head, self._tail, self._error = io.BytesIO(head), tail, error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        given = self._head.readinto(buffer)
+        if given:
+            return given
+        if self._error is not None:
+            raise self._error
+        read: int = self._tail.readinto(buffer)
+        return read
+
+    def close(self) -> None:
+        self._tail.close()
+        super().close()
+
+
+def points(module: Any, owners: GetOwners) -> list[Point]:
+    """Return what to patch."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def open(self: Any, fullurl: Any, data: Any = None, timeout: Any = _UNSET) -> Any:
+            url = fullurl if isinstance(fullurl, str) else getattr(fullurl, "full_url", "")
+            now = owners_for(owners, self, url)
+            if now is None:
+                return original(self, fullurl, data, timeout)
+            call = UrllibCall(self, original, fullurl, data, timeout)
+            return run(call, decide(call, now))
+
+        return open
+
+    return [(module.OpenerDirector, "open", wrap)]
