@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -23,7 +22,6 @@ from wecom_auth import (
     APIError,
     AppCredential,
     CredentialError,
-    ExternalToken,
     MemoryStore,
     TokenSource,
     TokenUnavailable,
@@ -426,9 +424,3 @@ print("netrc" in sys.modules, "tenacity" in sys.modules)
 TokenSource(ExternalToken(Forks())).get()
 """
     assert run(code).stdout == "True False\nTrue\n"
-
-
-def test_what_code_makes_for_each_call_is_not_kept_for_ever():
-    for number in range(process.FEW + 50):
-        TokenSource(ExternalToken(partial(str, number)))
-    assert len(process._held.few) == process.FEW
