@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from ._credential.token import Token
     from ._dropin import Installation, install
     from ._http.redaction import mask_urllib3_logs, redact
-    from ._source.counts import Statistics
     from ._source.events import Event
     from ._source.process import on_event
     from ._source.source import TokenSource
+    from ._source.state import Statistics
     from .errors import (
         APIError,
         CredentialError,
@@ -59,7 +59,7 @@ _export = exports(
         "._source.events": ("Event",),
         "._source.process": ("on_event",),
         "._source.source": ("TokenSource",),
-        "._source.counts": ("Statistics",),
+        "._source.state": ("Statistics",),
         ".stores": ("FileStore", "RedisStore", "TokenStore"),
         ".stores.memory": ("MemoryStore",),
         "._credential.token": ("Token",),

@@ -27,7 +27,8 @@ from .steps import Steps, Wait, run
 GRACE = 1.0
 """Seconds past its limit after which a flight counts as given up by its leader."""
 
-_TOO_LITTLE, _NAP = 0.05, 0.01  # seconds
+_TOO_LITTLE = 0.05
+_NAP = 0.01
 
 Outcome = Token | BaseException | None
 
