@@ -52,6 +52,33 @@ class Clock:
         return MemoryStore(cache, monotonic=lambda: self.now, wall=lambda: self.date)
 
 
+class Texts:
+    """A handle over texts that several programs share; each program has a handle of its own."""
+
+    def __init__(self, texts: dict[str, str], away: bool = False) -> None:
+        self.texts, self.away, self.locks = texts, away, 0
+
+    def load(self, key: str) -> str | None:
+        if self.away:
+            raise OSError("away")
+        return self.texts.get(key)
+
+    def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
+        if self.load(key) != expected:
+            return False
+        if new is None or ttl <= 0:
+            self.texts.pop(key, None)
+        else:
+            self.texts[key] = new
+        return True
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Iterator[bool]:
+        self.load(key)
+        self.locks += 1
+        yield True
+
+
 class NoSockets(HTTPAdapter):
     """Sends to the fake platform by a function call."""
 

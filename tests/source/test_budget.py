@@ -8,6 +8,7 @@ from wecom_auth._source.budget import (
     BURST,
     LONGEST,
     QUIET,
+    REFUND_INTERVAL,
     Budget,
 )
 
@@ -54,3 +55,31 @@ def test_what_is_not_spent_stays():
     budget = Budget()
     assert all(budget.allows(5.0) for _ in range(100))
     assert len(taken(budget, 1)) == BURST
+
+
+def revoked(every: float, works: bool) -> list[bool]:
+    """Fetches that so many revocations cause, each of whose tokens works, or does not."""
+    budget, allowed = Budget(), []
+    for number in range(100):
+        now = number * every
+        allowed.append(take(budget, now))
+        if allowed[-1] and works:
+            budget.refund(now)
+    return allowed
+
+
+def test_a_fetch_whose_token_works_is_refunded():
+    assert all(revoked(every=1.0, works=True))
+    assert not all(revoked(every=1.0, works=False))
+
+
+def test_refunds_are_bounded_by_time():
+    allowed = revoked(every=0.01, works=True)
+    assert sum(allowed) <= BURST + 1 / REFUND_INTERVAL + 1
+
+
+def test_nothing_is_refunded_beyond_what_was_spent():
+    budget = Budget()
+    for second in range(20):
+        budget.refund(float(second))
+    assert len([now for now in taken(budget, 1, 20.0) if now < 21]) == BURST

@@ -7,8 +7,8 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -31,6 +31,7 @@ from wecom_auth import (
     attach,
 )
 from wecom_auth._source import forks, process
+from wecom_auth._source.flight import Flight
 from wecom_auth.errors import TokenConnectionError, TokenTimeout
 from wecom_auth.testing import FakeWeCom, Server
 
@@ -160,6 +161,76 @@ def test_a_fork_during_a_refresh_behind(wecom_server: Server):
         hold.release()
         settle()
     assert source.get().value == fake.token(CORP, SECRET) != old.value
+
+
+@needs_fork
+def test_a_fork_while_the_process_lock_is_held():
+    source, held, let_go = program(FakeWeCom(), Clock()), Event(), Event()
+    value = source.get().value
+
+    def hold() -> None:
+        with process.lock:
+            held.set()
+            let_go.wait(30)
+
+    with meanwhile(hold):
+        held.wait(30)
+        said = in_a_child(lambda: (source.get().value == value, source.statistics.fetches))
+        let_go.set()
+    assert said == "(True, 1)"
+    assert process.lock.acquire(timeout=5), "the parent's is free again"
+    process.lock.release()
+
+
+@needs_fork
+def test_in_a_child_every_flight_has_landed_with_nothing(wecom_server: Server):
+    fake = wecom_server.fake
+    sources = [
+        TokenSource(AppCredential(CORP, f"secret-{number}", base_url=wecom_server.url))
+        for number in range(8)
+    ]
+
+    def in_child() -> list[Any]:
+        landed = [flight.wait(0) for flight in flights if flight.has_landed]
+        return [landed, len(process._held.flights), process.generation - before]
+
+    with fake.hold("gettoken") as hold, ThreadPoolExecutor(8) as pool:
+        fetching = [pool.submit(source.get) for source in sources]
+        hold.wait_for(8)
+        flights, before = list(process._held.flights), process.generation
+        assert in_a_child(in_child) == str([[None] * 8, 0, 1])
+        assert not any(flight.has_landed for flight in flights)
+        hold.release()
+        assert all(each.result(20) for each in fetching)
+    assert process.generation == before
+
+
+@needs_fork
+def test_what_a_flight_put_off_is_its_parents_to_do():
+    flight = Flight(5)
+    done: list[int] = []
+    flight.afterwards(done.append, 1)
+    process.under_way(flight)
+    assert in_a_child(lambda: (flight.has_landed, done)) == "(True, [])"
+    process.landed(flight)
+    flight.land(None)
+    assert done == [1]
+
+
+@needs_fork
+def test_a_fork_inside_a_fetch_leaves_the_child_free():
+    """`get` of an ExternalToken forks, and its child asks for a token."""
+    said: list[str] = []
+
+    def get() -> str:
+        if not said:
+            said.append("")
+            said[0] = in_a_child(lambda: source.get(timeout=2).value)
+        return "token"
+
+    source: TokenSource = TokenSource(ExternalToken(get))
+    assert source.get().value == "token"
+    assert said == ["token"]
 
 
 # --- the interpreter ---
@@ -426,9 +497,3 @@ print("netrc" in sys.modules, "tenacity" in sys.modules)
 TokenSource(ExternalToken(Forks())).get()
 """
     assert run(code).stdout == "True False\nTrue\n"
-
-
-def test_what_code_makes_for_each_call_is_not_kept_for_ever():
-    for number in range(process.FEW + 50):
-        TokenSource(ExternalToken(partial(str, number)))
-    assert len(process._held.few) == process.FEW

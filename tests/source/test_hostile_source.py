@@ -269,7 +269,7 @@ class Machine(RuleBasedStateMachine):
         age = 0.0 if held is None else self.clock.now - held.born
         put_off = self.model.put_off
         self._agree(self.model.get(), self._outcome(self.source.get))
-        if held is None or age < EARLIEST_SOFT or age >= HARD:
+        if held is None or age < EARLIEST_SOFT or age >= held.hard:
             assert not self.jobs, "a refresh behind without need"
         elif age >= LATEST_SOFT and not put_off:
             assert self.jobs, "no refresh behind"

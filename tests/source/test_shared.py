@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tokenside import (
     CORP,
     SECRET,
+    Texts,
     at_once,
     call,
     without_sockets,
@@ -37,33 +36,6 @@ from wecom_auth.testing import FakeWeCom, Server
 
 APP = AppCredential(CORP, SECRET)
 WALL = 1_700_000_000.0
-
-
-class Texts:
-    """A handle over texts that several programs share; each program has a handle of its own."""
-
-    def __init__(self, texts: dict[str, str], away: bool = False) -> None:
-        self.texts, self.away, self.locks = texts, away, 0
-
-    def load(self, key: str) -> str | None:
-        if self.away:
-            raise OSError("away")
-        return self.texts.get(key)
-
-    def compare_and_set(self, key: str, expected: str | None, new: str | None, ttl: float) -> bool:
-        if self.load(key) != expected:
-            return False
-        if new is None or ttl <= 0:
-            self.texts.pop(key, None)
-        else:
-            self.texts[key] = new
-        return True
-
-    @contextmanager
-    def lock(self, key: str, timeout: float) -> Iterator[bool]:
-        self.load(key)
-        self.locks += 1
-        yield True
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 BURST = 10
 LONGEST = 60.0
 QUIET = 120.0
-REFUND_INTERVAL = 1.0
+REFUND_INTERVAL = 0.8
+"""Seconds between two refunds: less than the second after which tokens are revoked again."""
 
 
 class Budget:
@@ -12,8 +13,8 @@ class Budget:
     Bounded by time and not by calls: a wrong app, an endpoint that always answers 40014, or two
     programs that end each other's tokens cost a gettoken a minute, however often they call.
     Only a fetch that brought a token is spent: while gettoken is down no token can be rejected.
-    A fetch whose token then works is refunded, once a second at most: many revocations in a row
-    with successes between them are no wrong app.
+    A fetch whose token then works is refunded, about once a second at most: many revocations in a
+    row with successes between them are no wrong app.
     """
 
     __slots__ = ("_last", "_refunded", "_spent")

@@ -87,9 +87,11 @@ def _replace_what_was_not_free() -> None:
             each.lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+def register() -> None:
+    """Let this policy be followed at each fork from now on."""
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
+        os.register_at_fork(
+            before=_before_fork,
+            after_in_parent=_after_fork_in_parent,
+            after_in_child=_after_fork_in_child,
+        )

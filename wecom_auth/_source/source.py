@@ -14,7 +14,8 @@ from ..errors import WeComError
 from ..stores.memory import MemoryStore
 from ..stores.protocol import TokenStore
 from . import flight, process, transport
-from .state import TIME_LIMIT, Statistics, state_of
+from .counts import Statistics
+from .state import TIME_LIMIT, state_of
 from .steps import Call, Steps, run, run_async
 
 Store = str | TokenStore | MemoryStore | None

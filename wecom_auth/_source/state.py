@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .._credential.credential import Credential
 from .._credential.kind import IP_NOT_TRUSTED, RATE_LIMITED
@@ -10,11 +10,9 @@ from .._credential.token import Sight, Token, repeated
 from .._log import log
 from ..errors import WeComError, remembered, renewed
 from ..stores.memory import MemoryStore
-from . import (
-    forks,  # noqa: F401 (registers its hooks)
-    process,
-)
+from . import forks, process
 from .budget import Budget
+from .counts import Statistics
 from .shared import FAILURE_LIFE, Shared
 
 if TYPE_CHECKING:
@@ -29,23 +27,7 @@ MACHINE = frozenset({RATE_LIMITED, IP_NOT_TRUSTED})
 _REMEMBERED_REJECTIONS = 8
 _LONGEST_PUT_OFF = 900.0
 
-
-class Statistics(NamedTuple):
-    """Numbers of what a source has done since the process started.
-
-    Attributes:
-        fetches: exchanges made (or `ExternalToken` asked).
-        waits: callers that waited for a fetch another one was making.
-        invalidations: tokens dropped because the platform rejected them.
-        resends: calls made again with a fresh token.
-        failures: fetches that failed.
-    """
-
-    fetches: int = 0
-    waits: int = 0
-    invalidations: int = 0
-    resends: int = 0
-    failures: int = 0
+forks.register()
 
 
 @dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
