@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from ._credential.token import Token
     from ._dropin import Installation, claim, install
     from ._http.redaction import mask_urllib3_logs, redact
+    from ._source.counts import Statistics
     from ._source.events import Event
     from ._source.jsticket import ExternalTicket, JsTicket
     from ._source.process import on_event
     from ._source.source import TokenSource
-    from ._source.state import Statistics
     from ._source.tickets import TicketBox
     from .errors import (
         APIError,
@@ -82,7 +82,7 @@ _export = exports(
         "._source.events": ("Event",),
         "._source.process": ("on_event",),
         "._source.source": ("TokenSource",),
-        "._source.state": ("Statistics",),
+        "._source.counts": ("Statistics",),
         ".stores": ("FileStore", "RedisStore", "TokenStore"),
         ".stores.memory": ("MemoryStore",),
         "._credential.token": ("Token",),

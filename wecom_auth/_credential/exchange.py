@@ -19,7 +19,7 @@ from ..errors import (
     renewed,
 )
 from . import checks
-from .kind import Kind
+from .kind import IP_NOT_TRUSTED, Kind
 
 T = TypeVar("T")
 
@@ -181,7 +181,8 @@ def _failure(kind: Kind, code: int) -> type[WeComError]:
         return ParentRejected
     if code in kind.stale:
         return TicketStale
-    return CredentialError if code in kind.refusals else TokenUnavailable
+    refused = code in kind.refusals or code == IP_NOT_TRUSTED  # asking again never helps
+    return CredentialError if refused else TokenUnavailable
 
 
 def seconds_of(stated: object, default: float) -> float:
