@@ -20,7 +20,7 @@ from benchmarks.ways import all_ways
 from wecom_auth import install
 from wecom_auth._call import replay
 from wecom_auth._http.verdict import rejection
-from wecom_auth._source import flight as flights
+from wecom_auth._source import join as flights
 from wecom_auth.errors import REJECTED
 
 

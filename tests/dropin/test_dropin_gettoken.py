@@ -203,9 +203,7 @@ def test_one_that_found_it_due_finds_it_done(
     old = source.get()
     clock.now += 6000
     new = source.get()
-    inline.flights.run(
-        inline.flights.refreshing(source._state, old, 5, source._way(None), inline=True)
-    )
+    inline.run(inline.join.refreshing(source._state, old, 5, source._way(None), inline=True))
     assert source.peek() is new
     assert fake.gettoken_calls == 2
 
@@ -397,8 +395,8 @@ def test_code_without_a_timeout_waits_as_long_as_it_takes(
     client: Legacy, fake: FakeWeCom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ten seconds of a source are not a limit that this code asked for."""
-    monkeypatch.setattr(inline.flights, "TIME_LIMIT", 0.05)
-    monkeypatch.setattr(inline.flights, "GRACE", 0.05)
+    monkeypatch.setattr(inline.join, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr("wecom_auth._source.flight.GRACE", 0.05)
     with install(), ThreadPoolExecutor(2) as pool, fake.hold("gettoken") as hold:
         first = pool.submit(client.fetch)
         hold.wait_for(1)

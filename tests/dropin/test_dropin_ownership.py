@@ -232,7 +232,7 @@ def test_a_swallowed_refusal_is_named_once(
             assert code in (40014, 41001)
     said = [each.getMessage() for each in caplog.records if "without a token" in each.message]
     assert len(said) == 1
-    for word in (str(code), CORP, "40001", "compare corpsecret"):
+    for word in (str(code), CORP, "40001", "copy the Secret"):
         assert word in said[0]
     assert SECRET not in caplog.text
 

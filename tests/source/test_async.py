@@ -22,7 +22,7 @@ from wecom_auth import (
     with_access_token,
 )
 from wecom_auth._source import fetch as fetching
-from wecom_auth._source import flight as flights
+from wecom_auth._source import join as flights
 from wecom_auth._source.steps import run_async
 from wecom_auth.testing import FakeWeCom, Hold, Server
 
@@ -274,7 +274,7 @@ def test_areplace(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_overdue_leader_is_taken_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(flights, "GRACE", 0.1)
+    monkeypatch.setattr("wecom_auth._source.flight.GRACE", 0.1)
     loop_asked: list[int] = []
 
     async def main() -> Token:

@@ -37,7 +37,7 @@ from wecom_auth import (
     errors,
 )
 from wecom_auth._source import fetch as fetching
-from wecom_auth._source import flight as flights
+from wecom_auth._source import join as flights
 from wecom_auth._source import process
 from wecom_auth._source.budget import BURST
 from wecom_auth._source.flight import Flight
@@ -450,7 +450,7 @@ def test_control_a_flight_that_never_lands_is_waited_for(monkeypatch: pytest.Mon
 
 def test_a_leader_that_never_returns_is_taken_over(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(flights, "TIME_LIMIT", 0.2)
-    monkeypatch.setattr(flights, "GRACE", 0.1)
+    monkeypatch.setattr("wecom_auth._source.flight.GRACE", 0.1)
     counted, never, asked = Counted(monkeypatch), Event(), []
 
     def get() -> str:
@@ -475,7 +475,7 @@ def test_control_without_grace_running_out_it_blocks_the_others(monkeypatch: pyt
     source = TokenSource(ExternalToken(lambda: str(never.wait(30))))
     with meanwhile(lambda: source.get(timeout=0.1)) as stuck:
         counted.wait_for(fetches=1)
-        monkeypatch.setattr(flights, "GRACE", 60.0)
+        monkeypatch.setattr("wecom_auth._source.flight.GRACE", 60.0)
         with pytest.raises(TokenTimeout):
             source.get(timeout=1)
         never.set()

@@ -16,7 +16,7 @@ import pytest
 from tokenside import CORP, SECRET, Clock, at_once, program, settle
 
 from wecom_auth import AppCredential, ExternalToken, TokenSource, TokenUnavailable
-from wecom_auth._source import flight as flights
+from wecom_auth._source import join as flights
 from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom, reset
 

@@ -417,7 +417,7 @@ def test_put_offs_do_not_overflow(fake: FakeWeCom, clock: Clock):
         source._state.put_off(1.0)
     assert source.refresh().value == token.value
     fake.fail(60020, path="gettoken")
-    with pytest.raises(TokenUnavailable):
+    with pytest.raises(CredentialError):
         source.refresh()
     assert source._state.flight is None
     assert source._state.retry_at - clock.now <= 900 * 1.25

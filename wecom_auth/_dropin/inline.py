@@ -2,7 +2,7 @@
 
 from .._credential.exchange import Send
 from .._credential.token import Token
-from .._source import flight as flights
+from .._source import join
 from .._source.source import TokenSource, time_limit
 from .._source.steps import FOREVER, Steps, run, run_async
 
@@ -45,9 +45,9 @@ class InlineSource(TokenSource):
         state, limit, send = self._state, _limit(timeout), self._way(via)
         token = state.current()
         if token is None:
-            return (yield from flights.joining(state, limit, send, inline=inline))
+            return (yield from join.joining(state, limit, send, inline=inline))
         if not token.is_fresh(*state.now()):
-            yield from flights.refreshing(state, token, limit, send, inline=inline)
+            yield from join.refreshing(state, token, limit, send, inline=inline)
             return state.current() or token
         return token
 
@@ -56,7 +56,7 @@ class InlineSource(TokenSource):
     ) -> Steps[Token]:
         force, limit = True if old is None else old, _limit(timeout)
         way = self._way(via)
-        return (yield from flights.joining(self._state, limit, way, force=force, inline=inline))
+        return (yield from join.joining(self._state, limit, way, force=force, inline=inline))
 
     def has_rejected(self, value: str) -> bool:
         """Return whether the platform has rejected this token and not given it again since."""

@@ -1,7 +1,6 @@
 """The work of a flight's leader: adopt a neighbour's token, or ask the platform for one."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from .._credential.exchange import Grant, ParentRejected, Send
 from .._credential.kind import BUSY
@@ -10,11 +9,9 @@ from .._log import log
 from ..errors import CredentialError, TokenUnavailable, WeComError
 from ..stores.protocol import patience
 from . import process
+from .flight import Flight
 from .shared import Seen
 from .state import State
-
-if TYPE_CHECKING:
-    from .flight import Flight
 
 TRIES = 3
 """How often the platform is asked at most, where it is busy or not reached."""
@@ -28,7 +25,7 @@ _LIMITED = (
 )
 
 
-def fetch(state: State, flight: "Flight", send: Send, parent: Parent) -> Token:
+def fetch(state: State, flight: Flight, send: Send, parent: Parent) -> Token:
     """Return a token from the store, else from the platform; the last one while none is allowed.
 
     Args:
@@ -58,7 +55,7 @@ def fetch(state: State, flight: "Flight", send: Send, parent: Parent) -> Token:
         return token or _exchange(state, flight, send, parent, seen)
 
 
-def _may_fetch(state: State, flight: "Flight") -> bool:
+def _may_fetch(state: State, flight: Flight) -> bool:
     allowed = state.may_fetch()
     if not allowed:
         state.emit("budget", why="freshly fetched tokens keep being rejected")
@@ -81,7 +78,7 @@ def _adopt(state: State, fingerprint: str) -> tuple[Seen, Token | None]:
     return seen, None
 
 
-def _exchange(state: State, flight: "Flight", send: Send, parent: Parent, seen: Seen) -> Token:
+def _exchange(state: State, flight: Flight, send: Send, parent: Parent, seen: Seen) -> Token:
     """Ask the platform; again where it gives what was rejected meanwhile, or is about to end."""
     for _ in range(2):
         rejections, asked = state.rejections, state.now()
@@ -107,12 +104,12 @@ def _earliest(token: Token, seen: Seen, now: tuple[float, float]) -> Token:
     return min(token, known, key=lambda each: each.until_end(*now))
 
 
-def _await_end(state: State, flight: "Flight", token: Token) -> None:
+def _await_end(state: State, flight: Flight, token: Token) -> None:
     """Wait for the end of a value that the platform repeats: only then does it give another."""
     process.nap(min(token.until_end(*state.now()) + 0.05, flight.remaining))
 
 
-def _try(state: State, flight: "Flight", send: Send, parent: Parent) -> Grant:
+def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
     """Make one exchange; up to three where the platform is busy or not reached, in time."""
     import tenacity  # late, because a process that finds its token in a store never needs it
 
@@ -143,7 +140,7 @@ def _lasts(error: WeComError) -> bool:
     return isinstance(error, CredentialError) or error.errcode not in {None, *BUSY}
 
 
-def _once(state: State, flight: "Flight", send: Send, parent: Parent) -> Grant:
+def _once(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
     """Make one exchange; where it says that the parent's token is dead, with another one."""
     credential = state.credential
     state.count("fetches")

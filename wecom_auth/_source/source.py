@@ -13,7 +13,7 @@ from .._http.redaction import mask_unless_refused
 from ..errors import WeComError
 from ..stores.memory import MemoryStore
 from ..stores.protocol import TokenStore
-from . import flight, process, transport
+from . import join, process, transport
 from .counts import Statistics
 from .state import TIME_LIMIT, state_of
 from .steps import Call, Steps, run, run_async
@@ -108,14 +108,14 @@ class TokenSource:
         limit, send = time_limit(timeout), self._way(via)
         token = self.ready() or self._ageing(send)
         if token is None:
-            token = yield from flight.joining(self._state, limit, send, inline=inline)
+            token = yield from join.joining(self._state, limit, send, inline=inline)
         return token
 
     def _ageing(self, send: Send) -> Token | None:
         """Return a token past its soft deadline and start a background refresh."""
         token = self._state.current()
         if token is not None and not token.is_fresh(*self._state.now()):
-            flight.refresh_in_background(self._state, send)
+            join.refresh_in_background(self._state, send)
         return token
 
     def peek(self) -> Token | None:
@@ -137,7 +137,7 @@ class TokenSource:
         A platform may answer with the same token again. Arguments and errors as for `get`.
         """
         limit, inline = time_limit(timeout), self.credential.runs_inline
-        steps = flight.joining(self._state, limit, self._way(via), force=True, inline=inline)
+        steps = join.joining(self._state, limit, self._way(via), force=True, inline=inline)
         return run(steps)
 
     def invalidate(self, rejected: Token | str) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._credential.credential import Credential
 from .._credential.kind import IP_NOT_TRUSTED, RATE_LIMITED
@@ -13,10 +13,8 @@ from ..stores.memory import MemoryStore
 from . import forks, process
 from .budget import Budget
 from .counts import Statistics
+from .flight import Flight
 from .shared import FAILURE_LIFE, Shared
-
-if TYPE_CHECKING:
-    from .flight import Flight
 
 TIME_LIMIT = 10.0
 """Seconds that getting a token may take in all, unless the caller says less."""
@@ -54,7 +52,7 @@ class State:
     shared: Shared
     key: str
     store: Any = None
-    flight: "Flight | None" = None
+    flight: Flight | None = None
     sight: Sight | None = None
     spare: Token | None = None
     rejected: dict[str, int] = field(default_factory=dict)
@@ -103,7 +101,7 @@ class State:
                 return token
         return repeated(known)
 
-    def publish(self, flight: "Flight", token: Token) -> Token:
+    def publish(self, flight: Flight, token: Token) -> Token:
         """Make this the token, unless the flight that brought it has been given up meanwhile."""
         with process.lock:
             previous = self.current()

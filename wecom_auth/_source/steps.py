@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from . import aio, process
-
-if TYPE_CHECKING:
-    from .flight import Flight
+from .flight import Flight
 
 FOREVER = 86_400.0
 
@@ -17,7 +15,7 @@ T = TypeVar("T")
 class Wait(NamedTuple):
     """Wait for this flight, so many seconds; reply with its outcome."""
 
-    flight: "Flight"
+    flight: Flight
     seconds: float
 
 
