@@ -134,7 +134,7 @@ def test_what_is_no_answer_says_where_to_look(wecom_server: Server, source: Toke
 @pytest.mark.parametrize(
     ("code", "kind"),
     [(code, CredentialError) for code in (40001, 40013, 40091, 48002, 301002)]
-    + [(code, TokenUnavailable) for code in (60020, 45009, 45011, 50001, 99999, -3)],
+    + [(code, TokenUnavailable) for code in (45009, 45011, 50001, 99999, -3)],
 )
 def test_an_errcode_that_does_not_pass_is_asked_for_once(
     wecom_server: Server, source: TokenSource, code: int, kind: type[WeComError]
