@@ -113,7 +113,7 @@ def test_python_blocks_run_in_their_order(at_home):
         for name, text in code():
             run(name, text, names)
     fake.assert_delivered("text")
-    assert fake.gettoken_calls == 1, "one token for all blocks"
+    assert fake.gettoken_calls == 2, "one token for all blocks, one more in a store"
     assert Path("copy.pdf").read_bytes() == Path("report.pdf").read_bytes()
     assert gateway.gettoken_calls == 0
 
