@@ -29,7 +29,7 @@ app = Flask(__name__)
 
 
 def client_of(corpid: str) -> requests.Session:
-    """Return a session that calls for a corp; a code that was exchanged anew counts at once."""
+    """Return a session that calls for a corp; a new permanent_code counts at once."""
     return attach(requests.Session(), CorpCredential(suite, corpid, codes.__getitem__))
 
 

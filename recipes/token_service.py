@@ -32,7 +32,7 @@ def authenticate() -> None:
 
 @app.get("/token")
 def token() -> dict[str, Any]:
-    """Return the token, and the seconds for which it will be handed out."""
+    """Return the token, and the seconds for which it is good."""
     held = source.get()
     return {"access_token": held.value, "expires_in": int(source.remaining(held))}
 
