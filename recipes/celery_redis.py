@@ -23,7 +23,7 @@ STORE = os.environ.get("WECOM_STORE", "redis://localhost:6379/1")
 
 app = Celery("alerts", broker=os.environ.get("BROKER_URL", "redis://localhost:6379/0"))
 
-# At import, in the parent of the prefork pool: a store made from a URL connects again in each child.
+# At import, in the parent of the prefork pool: a store made from a URL connects in each child.
 credential = AppCredential.from_env()
 session = attach(requests.Session(), credential, store=STORE)
 
