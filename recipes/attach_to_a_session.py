@@ -1,6 +1,6 @@
-"""You have a session already, with its retries, proxies and headers: attach to it, they stay.
+"""Attach to a session that you have: its retries, proxies and headers stay.
 
-Uploads a report and sends it as a file; should the token end on the way, the file goes out again
+This uploads a report and sends it as a file. If the token ends on the way, the file is sent again
 from where it stood:
 
     export WECOM_CORPID=ww0123... WECOM_CORPSECRET=... WECOM_AGENTID=1000002
@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from wecom_auth import AppCredential, attach
+from wecom_auth import AppCredential, attach, raise_for_errcode
 
 app = AppCredential.from_env()
 
@@ -26,7 +26,7 @@ attach(session, app)  # whatever else the session calls carries no token
 
 
 def upload(path: Path) -> str:
-    """Upload a file; returns its media_id, which is good for three days."""
+    """Upload a file and return its media_id, which is good for three days."""
     with path.open("rb") as file:
         answer = session.post(
             f"{app.base_url}/cgi-bin/media/upload",
@@ -34,11 +34,11 @@ def upload(path: Path) -> str:
             files={"media": (path.name, file)},
             timeout=60,
         )
-    return str(answer.json()["media_id"])
+    return str(raise_for_errcode(answer).json()["media_id"])
 
 
 def send_file(touser: str, media_id: str) -> str:
-    """Send an uploaded file to a member; returns what the platform says."""
+    """Send an uploaded file to a member; raise APIError where the platform says no."""
     agentid = int(os.environ.get("WECOM_AGENTID", "1000002"))
     file = {"media_id": media_id}
     answer = session.post(
@@ -46,7 +46,7 @@ def send_file(touser: str, media_id: str) -> str:
         json={"touser": touser, "msgtype": "file", "agentid": agentid, "file": file},
         timeout=10,
     )
-    return str(answer.json()["errmsg"])
+    return str(raise_for_errcode(answer).json()["errmsg"])
 
 
 if __name__ == "__main__":

@@ -23,19 +23,20 @@ STORE = os.environ.get("WECOM_STORE", "redis://localhost:6379/1")
 
 app = Celery("alerts", broker=os.environ.get("BROKER_URL", "redis://localhost:6379/0"))
 
-# At import, in the parent of the prefork pool: a store made from a URL connects anew in each child.
+# At import, in the parent of the prefork pool: a store made from a URL connects in each child.
 credential = AppCredential.from_env()
 session = attach(requests.Session(), credential, store=STORE)
 
 
 # The token's own troubles are over by the time a call fails. What may pass: the network, and a
 # gettoken that was not reached, which is a requests.ConnectionError or Timeout as well. A message
-# whose answer was lost may have gone out: `enable_duplicate_check` lets the platform drop a twin.
+# whose answer was lost may have gone out: `enable_duplicate_check` lets the platform drop
+# the second one.
 @app.task(
     autoretry_for=(requests.ConnectionError, requests.Timeout), retry_backoff=True, max_retries=5
 )
 def send(text: str) -> str:
-    """Send a text to everybody whom the app can see; returns the message's id."""
+    """Send a text to everybody whom the app can see, and return the message's id."""
     answer = session.post(
         f"{credential.base_url}/cgi-bin/message/send",
         json={

@@ -5,11 +5,12 @@ other and side by side, share it through files. In the crontab:
 
     WECOM_CORPID=ww0123456789abcdef
     WECOM_CORPSECRET_FILE=/etc/wecom/secret
-    * * * * *  wecom-auth run --store file: --stats /opt/jobs/cron_with_store.py 90
+    * * * * *  /opt/venv/bin/wecom-auth run --store file: --stats /opt/jobs/cron_with_store.py 90
 
-`file:` is the user's cache directory; `file:///var/lib/jobs/wecom` names another, and
+cron has a short PATH, so the command is named whole; `run` uses the Python that wecom-auth is
+installed in. `file:` is the user's cache directory; `file:///var/lib/jobs/wecom` names another, and
 `redis://cache.internal/0` shares among machines. `--stats` has cron mail how many calls of
-gettoken were saved; leave it away to have no mail.
+gettoken were saved; leave it out to get no mail.
 
 Argument: the percentage of a full disk from which on a message is sent.
 """
@@ -34,6 +35,8 @@ secret = os.environ.get("WECOM_CORPSECRET") or (
 )
 params = {"corpid": os.environ["WECOM_CORPID"], "corpsecret": secret}
 fetched = requests.get(f"{HOST}/cgi-bin/gettoken", params=params, timeout=10).json()
+if fetched["errcode"]:
+    sys.exit(f"gettoken: {fetched['errcode']} {fetched['errmsg']}")
 
 body: dict[str, Any] = {
     "touser": "@all",
@@ -47,4 +50,4 @@ answer = requests.post(
     json=body,
     timeout=10,
 ).json()
-sys.exit(None if answer["errcode"] == 0 else answer["errmsg"])
+sys.exit(None if answer["errcode"] == 0 else f"message/send: {answer['errmsg']}")

@@ -7,9 +7,9 @@
 
 `install()` belongs where the process starts: in the application factory as here, in Django in
 `AppConfig.ready()`, in a Celery worker in the signal `worker_process_init`. The workers of one
-machine share a token if WECOM_STORE=file: is set. The credential is named because the token in
-`Notifier` may be older than this process, as one from a cache is; where old code only ever fetches
-its own, `install()` alone will do.
+machine share a token if WECOM_STORE=file: is set. `install()` knows the tokens that this process
+fetches. If the old code reads its token from a cache or a file, say whose it is:
+`install(sole_app=AppCredential.from_env())`.
 """
 
 import os
@@ -28,6 +28,8 @@ class Notifier:
         self.base, self.agentid = base, agentid
         params = {"corpid": corpid, "corpsecret": corpsecret}
         answer = requests.get(f"{base}/cgi-bin/gettoken", params=params, timeout=10).json()
+        if answer["errcode"]:
+            raise RuntimeError(answer["errmsg"])
         self.token = answer["access_token"]
 
     def send(self, user: str, text: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class Notifier:
 
 def create_app() -> Flask:
     app = AppCredential.from_env()
-    install(credentials=[app])  # the one line
+    install()  # the one line
 
     secret, agentid = os.environ["WECOM_CORPSECRET"], int(os.environ["WECOM_AGENTID"])
     notifier = Notifier(app.base_url, app.corpid, secret, agentid)

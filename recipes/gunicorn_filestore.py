@@ -10,7 +10,7 @@
     curl -d 'disk full on db-3' http://127.0.0.1:8000/
 
 Eight workers started at once fetch one token; when the platform drops it, one of them fetches
-the next. uWSGI takes `--enable-threads` so that a token can be refreshed behind the calls.
+the next. uWSGI takes `--enable-threads` so that a token can be refreshed in the background.
 
 Where: `file:` is the cache directory of the user the workers run as. Under systemd with
 `CacheDirectory=alerts`, or in a container, name a directory that this user may write to and

@@ -22,7 +22,7 @@ session = attach(requests.Session(), app)
 
 
 def send(touser: str, content: str) -> str:
-    """Send a text to a member; raises APIError where the platform, or a proxy, says no."""
+    """Send a text to a member; raise APIError where the platform, or a proxy, says no."""
     answer = session.post(
         f"{app.base_url}/cgi-bin/message/send",
         json={

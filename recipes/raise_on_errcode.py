@@ -26,7 +26,7 @@ session.hooks["response"].append(raise_for_errcode)
 
 
 def member(userid: str) -> dict[str, Any]:
-    """One member; raises APIError where the platform says no."""
+    """Return one member; raise APIError where the platform says no."""
     url = f"{app.base_url}/cgi-bin/user/get"
     found: dict[str, Any] = session.get(url, params={"userid": userid}, timeout=10).json()
     return found

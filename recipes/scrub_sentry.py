@@ -29,7 +29,7 @@ SECRET_NAMES = ("token", "secret", "ticket", "permanent_code", "authorization", 
 
 
 def scrub(value: Any, hint: object = None) -> Any:
-    """The event without tokens and secrets: in texts, and under names that say what they hold.
+    """Return the event without tokens and secrets, in texts and under names that suggest one.
 
     Args:
         value: an event, or a part of one.

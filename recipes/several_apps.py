@@ -16,7 +16,7 @@ import sys
 
 import requests
 
-from wecom_auth import AppCredential, WeComAuth, attach
+from wecom_auth import AppCredential, WeComAuth, attach, raise_for_errcode
 
 messages = AppCredential.from_env()
 contacts = AppCredential.from_env("CONTACTS_")
@@ -25,18 +25,18 @@ session = attach(requests.Session(), messages)
 
 
 def members(department: int) -> list[str]:
-    """The ids of a department's members."""
+    """Return the ids of a department's members."""
     answer = requests.get(
         f"{contacts.base_url}/cgi-bin/user/simplelist",
         params={"department_id": department},
         auth=WeComAuth(contacts),
         timeout=10,
     )
-    return [member["userid"] for member in answer.json()["userlist"]]
+    return [member["userid"] for member in raise_for_errcode(answer).json()["userlist"]]
 
 
 def send(users: list[str], content: str) -> str:
-    """Send a text to these members; returns what the platform says."""
+    """Send a text to these members; raise APIError where the platform says no."""
     answer = session.post(
         f"{messages.base_url}/cgi-bin/message/send",
         json={
@@ -47,7 +47,7 @@ def send(users: list[str], content: str) -> str:
         },
         timeout=10,
     )
-    return str(answer.json()["errmsg"])
+    return str(raise_for_errcode(answer).json()["errmsg"])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import requests
 
-from wecom_auth import AppCredential, attach
+from wecom_auth import AppCredential, attach, raise_for_errcode
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS texts (key TEXT PRIMARY KEY, text TEXT, expires_at REAL)",
@@ -95,7 +95,8 @@ def main() -> None:
     store = SqliteStore(str(Path.home() / "wecom.sqlite"))
     with attach(requests.Session(), app, store=store) as session:
         url = f"{app.base_url}/cgi-bin/user/simplelist"
-        print(session.get(url, params={"department_id": 1}, timeout=10).json())
+        answer = session.get(url, params={"department_id": 1}, timeout=10)
+        print(raise_for_errcode(answer).json())
 
 
 if __name__ == "__main__":

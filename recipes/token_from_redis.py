@@ -18,7 +18,7 @@ import time
 import requests
 from redis import Redis
 
-from wecom_auth import ExternalToken, attach
+from wecom_auth import ExternalToken, attach, raise_for_errcode
 
 PLATFORM = os.environ.get("WECOM_BASE_URL", "https://qyapi.weixin.qq.com")
 KEY = os.environ.get("TOKEN_KEY", "WX_CP_ACCESS_TOKEN")
@@ -28,7 +28,7 @@ redis = Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), decode_
 
 
 def current() -> tuple[str, float]:
-    """The token, and the seconds that its key lives (less than 0: it has no time to live)."""
+    """Return the token, and the seconds that its key lives (below 0: until it is deleted)."""
     for _ in range(20):
         if token := redis.get(KEY):
             return str(token), redis.pttl(KEY) / 1000
@@ -52,4 +52,4 @@ if __name__ == "__main__":
         json={"touser": sys.argv[1], "msgtype": "text", "agentid": agentid, "text": text},
         timeout=10,
     )
-    print(answer.json()["errmsg"])
+    print(raise_for_errcode(answer).json()["errmsg"])

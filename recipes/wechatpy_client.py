@@ -22,5 +22,6 @@ user, text = sys.argv[1:]
 agent = int(os.environ.get("WECOM_AGENTID", "1000002"))
 
 with install():
-    client = WeChatClient(os.environ["WECOM_CORPID"], os.environ["WECOM_CORPSECRET"])
+    app = os.environ["WECOM_CORPID"], os.environ["WECOM_CORPSECRET"]
+    client = WeChatClient(*app, timeout=10)  # without it, wechatpy waits for ever
     print(client.message.send_text(agent, user, text)["errmsg"])

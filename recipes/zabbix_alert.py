@@ -26,7 +26,10 @@ HOST = os.environ.get("WECOM_BASE_URL", "https://qyapi.weixin.qq.com")
 touser, subject, message = sys.argv[1:4]
 
 url = "%s/cgi-bin/gettoken?corpid=%s&corpsecret=%s" % (HOST, CORPID, SECRET)  # noqa: UP031
-token = requests.get(url, timeout=10).json()["access_token"]
+answer = requests.get(url, timeout=10).json()
+if answer["errcode"]:
+    sys.exit(answer["errmsg"])
+token = answer["access_token"]
 
 body = {
     "touser": touser,

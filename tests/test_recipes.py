@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,42 @@ def test_raise_on_errcode_of_gettoken(cook, fake):
     assert (run.returncode, run.stdout) == (1, "")
     assert "check the configuration" in run.stderr
     assert "40001" in run.stderr
+
+
+# --- nothing is lost in silence ---
+
+SENDING = {
+    "quick_start.py": ("zhangsan", "hi"),
+    "attach_to_a_session.py": ("report.pdf", "zhangsan"),
+    "several_apps.py": ("2", "hi"),
+    "decorate_functions.py": ("zhangsan",),
+    "raise_on_errcode.py": ("zhangsan",),
+    "zabbix_alert.py": ("zhangsan", "Problem", "disk"),
+    "cron_with_store.py": ("0",),
+    "sqlite_store.py": (),
+    "wechatpy_client.py": ("zhangsan", "hi"),
+}
+
+
+@pytest.mark.parametrize("fault", ["ip-not-trusted", 81013, 45009, "reject", "outage", "hang"])
+@pytest.mark.parametrize("name", SENDING)
+def test_a_refused_call_is_never_silent(name, fault, fake, monkeypatch, tmp_path):
+    """Each recipe as a program, in this process: it raises, or exits with something but 0."""
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *SENDING[name]])
+    with fake.mocked():
+        for prefix in ("WECOM_", "CONTACTS_"):
+            monkeypatch.setenv(f"{prefix}CORPID", CORPID)
+            monkeypatch.setenv(f"{prefix}CORPSECRET", SECRET)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for path in ("message/send", "media/upload", "user/get", "user/simplelist"):
+            fake.fail(fault, path=path)  # not gettoken, which every recipe would notice
+        fake.fail(fault, path="department/list")
+        with pytest.raises((Exception, SystemExit)) as told:
+            runpy.run_path(str(RECIPES / name), run_name="__main__")
+    assert getattr(told.value, "code", 1) not in (0, None)
+    assert not isinstance(told.value, KeyError | TypeError | AttributeError), "which says nothing"
 
 
 # --- a token from Redis, next to a service that keeps it there ---

@@ -28,7 +28,7 @@ class Notifier:
         self.token = ""
 
     def send(self, content: str) -> str:
-        """Sends a message to everybody and returns its msgid."""
+        """Send a message to everybody and return its msgid."""
         answer = self._post("message/send", self._message(content))
         if answer["errcode"] in TOKEN_IS_DEAD:
             self.token = ""
