@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from wecom_auth import AppCredential, attach
@@ -36,8 +36,10 @@ async def notify(user: str, text: str, request: Request) -> dict[str, object]:
     """Send a text to a member."""
     message = {"touser": user, "msgtype": "text", "agentid": AGENT, "text": {"content": text}}
     url = f"{app.base_url}/cgi-bin/message/send"
-    answer = await request.state.wecom.post(url, json=message)
+    answer = await request.state.wecom.post(url, json=message, timeout=10)
     result: dict[str, object] = answer.raise_for_status().json()
+    if result["errcode"]:
+        raise HTTPException(502, f"{result['errcode']}: {result['errmsg']}")
     return result
 
 
