@@ -6,12 +6,12 @@ from inspect import iscoroutinefunction
 
 
 def kind(value: object) -> str:
-    """What to call it in an error; never its repr, which may show a secret."""
+    """Return a name for its kind in an error; never its repr, which may show a secret."""
     return "None" if value is None else type(value).__name__
 
 
 def text(name: str, value: object) -> str:
-    """The text without the blanks around it.
+    """Return the text without the blanks around it.
 
     Raises:
         TypeError, ValueError: it is none, it is empty, or it cannot be sent.
@@ -20,13 +20,18 @@ def text(name: str, value: object) -> str:
         raise TypeError(f"{name} must be a str, not {kind(value)}")
     if not value.strip():
         raise ValueError(f"{name} is empty: is the variable or setting it comes from set?")
-    if any("\ud800" <= each <= "\udfff" for each in value):  # as os.environ makes of odd bytes
+    if not is_text(value):
         raise ValueError(f"{name} holds bytes that are not UTF-8: set it again, as text")
     return value.strip()
 
 
+def is_text(value: str) -> bool:
+    """Return whether this can be encoded: os.environ makes surrogates of odd bytes."""
+    return not any("\ud800" <= each <= "\udfff" for each in value)
+
+
 def function(name: str, value: object) -> None:
-    """Raises TypeError unless this can be called, not awaited, and told apart by its hash."""
+    """Raise TypeError unless this can be called, not awaited, and told apart by its hash."""
     if iscoroutinefunction(value):
         raise TypeError(f"{name} must be a plain function, not a coroutine function")
     if not callable(value):

@@ -123,7 +123,7 @@ def _usable(name: str, value: str) -> str:
     """Return the value; refuse one in quotation marks, which Docker does not take off."""
     if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
         raise SettingError("quotes", name=name)
-    if not checks.token(value):
+    if not checks.is_text(value):
         raise SettingError("not_text", name=name)
     return value
 

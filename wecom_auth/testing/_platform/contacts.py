@@ -1,4 +1,4 @@
-"""Members, departments and the platform's own addresses, with the documented fields.
+"""Members, departments, apps and the platform's own addresses, with the documented fields.
 
 Source: WeCom developer documentation, the page of each call.
 """
@@ -53,9 +53,30 @@ def _api_domain_ip(state: State, request: Request, serial: int) -> Reply:
     return ok(serial, ip_list=["192.0.2.1", "192.0.2.2"])
 
 
+def _agent_list(state: State, request: Request, serial: int) -> Reply:
+    return ok(serial, agentlist=[{"agentid": 1000002, "name": "Fake", "square_logo_url": ""}])
+
+
+def _agent_get(state: State, request: Request, serial: int) -> Reply:
+    agentid = request.params.get("agentid", "")
+    if not agentid.isdecimal():
+        return error(40056, serial)
+    return ok(
+        serial,
+        agentid=int(agentid),
+        name="Fake",
+        close=0,
+        allow_userinfos={"user": [{"userid": "alice"}, {"userid": "bob"}]},
+        allow_partys={"partyid": [1]},
+        allow_tags={"tagid": []},
+    )
+
+
 HANDLERS: dict[str, Handler] = {
     "user/get": _user_get,
     "user/simplelist": _user_simplelist,
     "department/list": _department_list,
     "get_api_domain_ip": _api_domain_ip,
+    "agent/list": _agent_list,
+    "agent/get": _agent_get,
 }
