@@ -181,9 +181,9 @@ class Counted:
 
 def settle() -> None:
     """Wait until the fetches under way have landed and their threads have ended."""
-    for flight in list(process._held.flights):
+    for flight in list(process.held.flights):
         flight.wait(flight.patience(waiting() + 30))
-    for thread in list(process._held.threads):
+    for thread in list(process.held.threads):
         thread.join(30)
         assert not thread.is_alive()
 
@@ -192,7 +192,7 @@ def settle() -> None:
 def forgets_unlanded() -> Iterator[None]:
     """For a test whose flights never land: what comes after must not wait for them."""
     yield
-    process._held.flights.clear()
+    process.held.flights.clear()
 
 
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:

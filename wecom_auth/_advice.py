@@ -84,6 +84,7 @@ by_proxy | 0 | by the proxy of {name} | 经由 {name} 的代理
 token_ends | 0 | the token lives for another {n} s | token 还剩 {n} 秒
 see_below | 0 | see the line below | 详见下一行
 no_token | 1 | the call went out without a token because gettoken for {corpid} was refused {n} s ago: {advice} | 请求没带 token：{n} 秒前 {corpid} 的 gettoken 被拒了：{advice}
+token_of_other | 1 | the token of this call was fetched for {own} (40014): use the token of the app that this call belongs to | 这个 token 是给 {own} 取的（40014）：换成这个接口对应的应用的 token
 agent_downstream | 1 | the agentid of a shared app is another one there: ask list_app_share_info | 共享应用在下级企业的 AgentId 不同：用 list_app_share_info 查
 ticket_rate | 3 | tickets are limited (400 an hour a company, 100 an app): share one by a store | jsapi_ticket 有次数限制（每企业 400 次/小时，每应用 100 次）：多进程共享
 """

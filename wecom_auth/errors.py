@@ -166,9 +166,15 @@ def renewed(error: WeComError) -> WeComError:
     return again
 
 
-def describe(what: str, errcode: int, errmsg: str) -> str:
-    """One line: what failed, the platform's words, what to do, where to read on."""
-    advice = advice_of(errcode, errmsg)
+def describe(
+    what: str,
+    errcode: int,
+    errmsg: str,
+    cause: str = "",
+    facts: Mapping[str, object] | None = None,
+) -> str:
+    """Return one line: what failed, the platform's words, what to do, where to read on."""
+    advice = advice_of(cause or errcode, errmsg, facts)
     return (
         f"{what}: errcode {errcode}: {errmsg or 'no errmsg'}"
         + (f" | {advice}" if advice else "")
@@ -218,6 +224,8 @@ trusted IPs (it takes about a minute)"
     from ._advice import advise  # a page of text, which a program that meets no error never needs
 
     known: dict[str, object] = {"code": cause, **facts_of(errmsg), **(facts or {})}
+    if lang == "zh" and "advice_zh" in known:
+        known["advice"] = known["advice_zh"]
     if cause == IP_NOT_TRUSTED and ":" in str(known.get("ip", "")):
         cause = "ip_v6"
     return advise(cause, known, lang)

@@ -470,7 +470,7 @@ def test_at_least_forty_causes_are_staged() -> None:
     staged |= {"agent_form", "ip", "ip_provider", "ok", "ok_partly"}
     assert len(staged) >= 55
     notes = {"permanent_code", "clock_ahead", "clock_behind", "by_proxy", "token_ends", "see_below"}
-    of_calls = {"no_token", "agent_downstream", "ticket_rate"}
+    of_calls = {"no_token", "token_of_other", "agent_downstream", "ticket_rate"}
     other_kinds = {"not_set"}
     assert CAUSES.keys() - staged - notes - of_calls - other_kinds == {"unreached"}
 

@@ -353,7 +353,7 @@ def test_a_head_that_drips_holds_up_nobody(monkeypatch: pytest.MonkeyPatch):
             counted.wait_for(fetches=1)
             caught_by(requests.Timeout, source, timeout=0.1)
             leading.result(1)
-        assert process._held.flights, "the exchange is still under way"
+        assert process.held.flights, "the exchange is still under way"
         settle()
 
 
@@ -364,7 +364,7 @@ def test_control_in_ones_own_thread_a_head_that_drips_is_waited_for(
     with Dripping(*drip_the_head()) as server:
         source = TokenSource(AppCredential(CORP, SECRET, base_url=server.url))
         caught_by(requests.Timeout, source, timeout=0.3)
-        assert not process._held.flights, "it was back when the exchange had ended, not before"
+        assert not process.held.flights, "it was back when the exchange had ended, not before"
 
 
 def test_a_grant_does_not_show_its_token():

@@ -328,7 +328,7 @@ def test_nothing_is_left_running(url: str, fake: FakeWeCom) -> None:
     with install():
         for client in CLIENTS:
             gettoken(client, url)
-    assert not process._held.flights
+    assert not process.held.flights
 
 
 # --- libraries that come later ---

@@ -400,7 +400,7 @@ def test_code_without_a_timeout_waits_as_long_as_it_takes(
     with install(), ThreadPoolExecutor(2) as pool, fake.hold("gettoken") as hold:
         first = pool.submit(client.fetch)
         hold.wait_for(1)
-        [flight] = process._held.flights
+        [flight] = process.held.flights
         wait_until(lambda: flight.is_overdue)
         second = pool.submit(Legacy(client.url).fetch)  # waits no longer than that for another
         hold.wait_for(2)

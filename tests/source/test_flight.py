@@ -498,7 +498,7 @@ def test_a_flight_lands_even_if_a_cache_of_the_users_own_is_broken():
     with pytest.raises(OSError, match="disk full"):
         source.get()
     assert source._state.flight is None
-    assert not process._held.flights
+    assert not process.held.flights
     cache.broken = False
 
 
@@ -517,7 +517,7 @@ def test_where_no_thread_can_start_the_old_token_serves_and_the_next_caller_fetc
     for _ in range(100):
         assert source.get() is old
     assert fake.gettoken_calls == 1
-    assert not process._held.threads
+    assert not process.held.threads
     clock.pass_by(1200)
     assert source.get().value == fake.token(CORP, SECRET)
 

@@ -135,7 +135,7 @@ def test_control_a_lock_that_is_not_renewed_is_held_for_ever(monkeypatch: pytest
     store = clock.store()
     source = program(fake, clock, store=store)
     source.get()
-    monkeypatch.setattr(process._held, "memories", WeakValueDictionary())
+    monkeypatch.setattr(process.held, "memories", WeakValueDictionary())
     assert fork_under_lock(store, source) == "gone"
 
 
@@ -157,7 +157,7 @@ def test_a_fork_during_a_refresh_behind(wecom_server: Server):
     with fake.hold("gettoken") as hold:
         assert source.get() is old
         hold.wait_for(1)
-        assert in_a_child(lambda: (source.get().value, len(process._held.threads))).startswith("('")
+        assert in_a_child(lambda: (source.get().value, len(process.held.threads))).startswith("('")
         hold.release()
         settle()
     assert source.get().value == fake.token(CORP, SECRET) != old.value
@@ -192,12 +192,12 @@ def test_in_a_child_every_flight_has_landed_with_nothing(wecom_server: Server):
 
     def in_child() -> list[Any]:
         landed = [flight.wait(0) for flight in flights if flight.has_landed]
-        return [landed, len(process._held.flights), process.generation - before]
+        return [landed, len(process.held.flights), process.generation - before]
 
     with fake.hold("gettoken") as hold, ThreadPoolExecutor(8) as pool:
         fetching = [pool.submit(source.get) for source in sources]
         hold.wait_for(8)
-        flights, before = list(process._held.flights), process.generation
+        flights, before = list(process.held.flights), process.generation
         assert in_a_child(in_child) == str([[None] * 8, 0, 1])
         assert not any(flight.has_landed for flight in flights)
         hold.release()

@@ -236,7 +236,7 @@ class Machine(RuleBasedStateMachine):
         if hasattr(self, "patch"):
             self.desk.gate.set()
             self.patch.undo()
-            process._held.flights.clear()  # those whose job no rule has run
+            process.held.flights.clear()  # those whose job no rule has run
 
     def _later(self, target: Callable[..., object], *args: object) -> bool:
         self.jobs.append(lambda: target(*args))

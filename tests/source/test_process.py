@@ -24,15 +24,15 @@ from wecom_auth.testing import FakeWeCom, reset
 
 
 def test_a_thread_counts_from_its_start_to_its_end():
-    go_on, before = Event(), set(process._held.threads)
+    go_on, before = Event(), set(process.held.threads)
     assert process.start_thread(go_on.wait, 30)
-    while not process._held.threads - before:
+    while not process.held.threads - before:
         time.sleep(0.001)
-    (thread,) = process._held.threads - before
+    (thread,) = process.held.threads - before
     assert thread.is_alive()
     go_on.set()
     thread.join(30)
-    assert thread not in process._held.threads
+    assert thread not in process.held.threads
 
 
 def refuse(*_: Any, **__: Any) -> Any:
@@ -52,7 +52,7 @@ def test_where_no_daemon_is_made_a_call_fetches_by_itself(
     fake.revoke()
     assert source.get() is old, "the refresh is put off"
     assert source._state.flight is None
-    assert not process._held.flights
+    assert not process.held.flights
     clock.pass_by(1200)
     assert source.get().value == fake.token(CORP, SECRET)
 
@@ -71,7 +71,7 @@ def test_a_start_that_is_interrupted_ends_the_flight(monkeypatch: pytest.MonkeyP
         with pytest.raises(Stopped):
             source.get()
     assert source._state.flight is None
-    assert not process._held.flights
+    assert not process.held.flights
     assert source.get()
 
 
@@ -100,8 +100,8 @@ def test_a_reset_beside_refreshes_that_start():
         for each in running:
             each.result(30)
     settle()
-    assert not process._held.threads
-    assert not process._held.flights
+    assert not process.held.threads
+    assert not process.held.flights
 
 
 def test_a_reset_waits_for_what_is_under_way(wecom_server: Any):
@@ -119,7 +119,7 @@ def test_a_reset_waits_for_what_is_under_way(wecom_server: Any):
                 resetting.result(0.1)
             hold.release()
             resetting.result(10)
-    assert not process._held.threads
+    assert not process.held.threads
 
 
 def test_a_reset_from_a_thread_of_ours_does_not_wait_for_itself():
@@ -184,7 +184,7 @@ def test_control_a_flag_in_the_context_would_be_copied(monkeypatch: pytest.Monke
 def test_what_code_makes_for_each_call_is_not_kept_for_ever():
     for number in range(process.FEW + 50):
         TokenSource(ExternalToken(partial(str, number)))
-    assert len(process._held.few) == process.FEW
+    assert len(process.held.few) == process.FEW
 
 
 def test_one_store_for_each_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -256,4 +256,4 @@ def test_a_thread_has_the_context_of_its_caller():
     process.start_thread(lambda: (seen.append(name.get()), done.set()))
     assert done.wait(10)
     assert seen == ["caller"]
-    assert threading.current_thread() not in process._held.threads
+    assert threading.current_thread() not in process.held.threads

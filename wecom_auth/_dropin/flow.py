@@ -8,6 +8,7 @@ from .._call.retry import Answered
 from .._credential.token import carried
 from .._http import query
 from .._log import log, warn_once
+from .._source import recent
 from ..errors import REJECTED, WeComError
 from . import gettoken, suspicion
 from .call import Call, Do, Flow, Send, source_of
@@ -75,7 +76,7 @@ def _carried(value: str, owners: Owners) -> Flow:
 def _without_token(call: Call) -> Flow:
     """Send a call without a token; where a refused gettoken explains the answer, say so once."""
     answer = yield Send(call.url)
-    refusal = ledger.recent_refusal()
+    refusal = recent.refusal(call.url)
     if refusal is not None:
         code = yield Do(partial(call.errcode, answer, _WITHOUT_TOKEN))
         if code is not None:

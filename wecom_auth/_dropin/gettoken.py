@@ -202,8 +202,6 @@ def _entry(source: InlineSource, token: Token, owners: Owners) -> Entry:
 
 def _failure(call: Call, credential: AppCredential, exchange: Exchange, error: Exception) -> Any:
     """Return what came of a failed exchange: the platform's own answer, or the client's error."""
-    if isinstance(error, WeComError) and error.errcode is not None:
-        ledger.refuse(credential.corpid, error)
     if exchange.error is not None:
         return Failed(exchange.error)
     if exchange.answer is not None:

@@ -13,13 +13,9 @@ from cachetools import LRUCache
 from .. import _clock
 from .._credential.credential import Credential
 from .._source import process
-from ..errors import WeComError
 
 SIZE = 16_384
 """How many tokens are remembered; those not used for longest go first."""
-
-REFUSAL_LIFE = 600.0
-"""Seconds for which a refused gettoken explains a call without a token."""
 
 NEVER = float("-inf")
 
@@ -37,14 +33,6 @@ class Counts(NamedTuple):
 
     saved: int = 0
     healed: int = 0
-
-
-class Refusal(NamedTuple):
-    """The last gettoken that was refused here."""
-
-    corpid: str
-    failure: WeComError
-    at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +87,6 @@ class Ledger:
         self._learned: LRUCache[str, tuple[Credential, dict[str, str]]] = LRUCache(size)
         self._bases: LRUCache[str, bool] = LRUCache(64)
         self._counts: dict[str, int] = {}
-        self.refusal: Refusal | None = None
         self.saw_other_kinds = False
 
     # --- exchanges that were seen ---
@@ -134,17 +121,6 @@ class Ledger:
         """The base URLs of the exchanges that were seen."""
         with process.lock:
             return list(self._bases)
-
-    def refuse(self, corpid: str, failure: WeComError) -> None:
-        """Remember that a gettoken was refused: a call without a token may follow."""
-        self.refusal = Refusal(corpid, failure, _clock.monotonic())
-
-    def recent_refusal(self) -> Refusal | None:
-        """Return the last refused gettoken, unless that is long ago."""
-        refusal = self.refusal
-        if refusal is None or _clock.monotonic() - refusal.at > REFUSAL_LIFE:
-            return None
-        return refusal
 
     # --- tokens ---
 
@@ -194,7 +170,7 @@ class Ledger:
         with process.lock:
             for kept in (self._entries, self._learned, self._bases):
                 kept.clear()
-            self.refusal, self.saw_other_kinds = None, False
+            self.saw_other_kinds = False
 
 
 ledger = Ledger()

@@ -8,7 +8,7 @@ from .._credential.token import Token, issue
 from .._log import log
 from ..errors import CredentialError, TokenUnavailable, WeComError
 from ..stores.protocol import patience
-from . import process
+from . import process, recent
 from .flight import Flight
 from .shared import Seen
 from .state import State
@@ -92,6 +92,7 @@ def _exchange(state: State, flight: Flight, send: Send, parent: Parent, seen: Se
     state.shared.put(seen, token, *state.now(), state.rejected)
     life = token.until_end(*state.now())
     state.emit("fetched", seconds=life)
+    recent.fetched(state.credential, token.value)
     flight.afterwards(log.info, "%s: token fetched, valid for %d s", state.credential, round(life))
     return token
 
@@ -126,6 +127,8 @@ def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
     except WeComError as error:
         state.count("failures")
         state.emit("refused", error.errcode, why=str(error))
+        if error.errcode is not None:
+            recent.refused(state.credential, error)
         if _lasts(error) and state.flight is flight:  # not one that was given up long ago
             state.remember(error, state.credential.fingerprint())
         raise

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..stores.memory import MemoryStore
 from . import process
-from .process import _held
+from .process import held
 
 PATIENCE = 1.0
 """Seconds that a fork waits for each lock: a user's cache may hang."""
@@ -32,7 +32,7 @@ def _before_fork() -> None:
     """Take every lock, so that the child inherits nothing that another thread has half changed."""
     _finish_imports()  # first: a thread that imports may need one of the locks
     _take(process.lock)
-    for each in (process.events, *_memories(), *_held.flights.copy()):
+    for each in (process.events, *_memories(), *held.flights.copy()):
         _take(each.lock)
 
 
@@ -42,7 +42,7 @@ def _take(lock: Any) -> None:
 
 
 def _memories() -> list[MemoryStore]:
-    found = (reference() for reference in _held.memories.valuerefs())
+    found = (reference() for reference in held.memories.valuerefs())
     return [process.memory, *(each for each in found if each not in (None, process.memory))]
 
 
@@ -50,7 +50,7 @@ def _finish_imports() -> None:
     """Wait for other threads that import: Python renews no lock of a module in a child."""
     for name in IMPORTED_LATE:
         # A fetch under way may be about to import tenacity, which cannot be seen.
-        if name in sys.modules or name == "netrc" or (name == "tenacity" and _held.flights):
+        if name in sys.modules or name == "netrc" or (name == "tenacity" and held.flights):
             with suppress(ImportError):
                 import_module(name)
 
@@ -66,16 +66,16 @@ def _after_fork_in_child() -> None:
     Connections are replaced, never closed: another thread may have held their pool's own lock.
     """
     _replace_what_was_not_free()
-    landing = [each for each in _held.flights if each.lock in _taken]
+    landing = [each for each in held.flights if each.lock in _taken]
     _after_fork_in_parent()
     process.generation += 1
-    _held.session = None
-    _held.threads.clear()
-    _held.flights.clear()
+    held.session = None
+    held.threads.clear()
+    held.flights.clear()
     process.events.after_fork()
     for flight in landing:
         flight.land_in_child()  # greenlets of this process may wait for it
-    for store in list(_held.stores.values()):
+    for store in list(held.stores.values()):
         getattr(store, "after_fork", bool)()
 
 

@@ -47,6 +47,8 @@ class _Process:
         self.memories: WeakValueDictionary[int, MemoryStore] = WeakValueDictionary()
         self.stores: WeakValueDictionary[int, Breaker] = WeakValueDictionary()
         self.urls: LRUCache[str, TokenStore] = LRUCache(FEW)
+        self.refusals: LRUCache[str, Any] = LRUCache(FEW)
+        self.owners: LRUCache[int, str] = LRUCache(FEW)
         self.flights: set[Any] = set()
         self.threads: set[threading.Thread] = set()
         self.session: requests.Session | None = None
@@ -60,7 +62,7 @@ memory = MemoryStore()
 generation = 0
 """The number of forks since the first process; drivers renew their connections when it grows."""
 
-_held = _Process()
+held = _Process()
 
 
 # --- the registry ---
@@ -79,22 +81,22 @@ def state_of(
     cache, store = _open(credential, spec)
     identity = (credential, store if store is not None else cache)
     with lock:
-        state = _held.states.get(identity)
+        state = held.states.get(identity)
         if state is None:
             guarded = None if store is None else guard(store)
-            state = _held.states[identity] = make(cache, guarded)
-            _held.memories[id(cache)] = cache
+            state = held.states[identity] = make(cache, guarded)
+            held.memories[id(cache)] = cache
             if guarded is not None:
                 guarded.on_change = _store_changed
-                _held.stores[id(guarded)] = guarded
+                held.stores[id(guarded)] = guarded
         _keeper(credential, cache, store)[identity] = state
     return state
 
 
 def _keeper(credential: Credential, cache: MemoryStore, store: TokenStore | None) -> Any:
     if store is not None and not getattr(store, "named", False):
-        return _held.live.setdefault(store, LRUCache(SIZE))
-    return _held.recent if credential.shareable and cache is memory else _held.few
+        return held.live.setdefault(store, LRUCache(SIZE))
+    return held.recent if credential.shareable and cache is memory else held.few
 
 
 def _open(credential: Credential, spec: object) -> tuple[MemoryStore, TokenStore | None]:
@@ -116,19 +118,19 @@ def _opened(spec: object, opens: Callable[[Any], TokenStore | None]) -> TokenSto
     if not isinstance(spec, str):
         return opens(spec)
     with lock:
-        known = _held.urls.get(spec)
+        known = held.urls.get(spec)
     if known is None and (store := opens(spec)) is not None:
         with lock:
-            known = _held.urls.setdefault(spec, store)
+            known = held.urls.setdefault(spec, store)
     return known
 
 
 def session() -> requests.Session:
     """Return the session that sends exchanges for sources without one of their own."""
     with lock:
-        if _held.session is None:
-            _held.session = requests.Session()
-        return _held.session
+        if held.session is None:
+            held.session = requests.Session()
+        return held.session
 
 
 # --- failures of this machine ---
@@ -143,13 +145,13 @@ def pause(place: object, failure: WeComError, until: float) -> None:
         until: on the clock of lives, in seconds.
     """
     with lock:
-        _held.pauses[place] = (failure, until)
+        held.pauses[place] = (failure, until)
 
 
 def paused(place: object) -> tuple[WeComError | None, float]:
     """Return the failure that pauses this place, and until when; None where nothing does."""
     with lock:
-        found: tuple[WeComError | None, float] = _held.pauses.get(place, (None, 0.0))
+        found: tuple[WeComError | None, float] = held.pauses.get(place, (None, 0.0))
     return found
 
 
@@ -159,13 +161,13 @@ def paused(place: object) -> tuple[WeComError | None, float]:
 def under_way(flight: Any) -> None:
     """Count this fetch as under way."""
     with lock:
-        _held.flights.add(flight)
+        held.flights.add(flight)
 
 
 def landed(flight: Any) -> None:
     """Count this fetch no longer."""
     with lock:
-        _held.flights.discard(flight)
+        held.flights.discard(flight)
 
 
 def start_thread(target: Callable[..., object], *args: object) -> bool:
@@ -178,12 +180,12 @@ def start_thread(target: Callable[..., object], *args: object) -> bool:
     def run() -> None:
         thread = threading.current_thread()
         with lock:
-            _held.threads.add(thread)
+            held.threads.add(thread)
         try:
             context.run(target, *args)
         finally:
             with lock:
-                _held.threads.discard(thread)
+                held.threads.discard(thread)
 
     try:  # an isolated subinterpreter refuses to make a daemon, one that ends refuses to start it
         threading.Thread(target=run, name="wecom-auth", daemon=True).start()
@@ -242,7 +244,7 @@ def on_event(hook: Hook) -> Callable[[], None]:
 def on_reset(forget: Callable[[], object]) -> None:
     """Call this at each reset too."""
     with lock:
-        _held.on_reset.append(forget)
+        held.on_reset.append(forget)
 
 
 def reset(timeout: float = 11.0) -> None:
@@ -257,18 +259,19 @@ def reset(timeout: float = 11.0) -> None:
         >>> reset()
     """
     with lock:
-        flights = list(_held.flights)
+        flights = list(held.flights)
     for flight in flights:
         flight.wait(flight.patience(waiting() + timeout))
     with lock:  # now: a thread counts before its fetch ends
-        threads = _held.threads - {threading.current_thread()}
+        threads = held.threads - {threading.current_thread()}
     for thread in threads:
         thread.join(timeout)
     with lock:
-        states = list(_held.states.values())
-        for kept in (_held.recent, _held.few, _held.live, _held.urls, _held.pauses):
-            kept.clear()
-        hooks = list(_held.on_reset)
+        states = list(held.states.values())
+        kept = (held.recent, held.few, held.live, held.urls, held.pauses)
+        for each in (*kept, held.refusals, held.owners):
+            each.clear()
+        hooks = list(held.on_reset)
     for state in states:
         state.forget()
     memory.clear()

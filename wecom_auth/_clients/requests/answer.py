@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ..._http import redaction
+from ..._http import query, redaction
 from ..._http.trouble import answer_cause
 from ..._http.verdict import (
     errcode_in,
@@ -21,6 +21,7 @@ from ..._http.verdict import (
     may_hold_errcode,
     parse,
 )
+from ..._source import recent
 from ...errors import APIError, advice_of, describe
 from . import hide
 from .peek import peek
@@ -88,8 +89,16 @@ def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Re
 
 
 def _refused(response: requests.Response, code: int, errmsg: str) -> APIError:
-    text = describe(_visible_call(response), code, errmsg)
-    return APIError(text, errcode=code, errmsg=errmsg, response=response)
+    sent = query.find(getattr(response.request, "url", None) or "", "access_token")
+    agentid = parse(_sent_body(response)).get("agentid")
+    cause, facts = recent.cause_of(code, response.url or "", sent[-1] if sent else "", agentid)
+    text = describe(_visible_call(response), code, errmsg, cause, facts)
+    return APIError(text, errcode=code, errmsg=errmsg, cause=cause, facts=facts, response=response)
+
+
+def _sent_body(response: requests.Response) -> bytes:
+    body = getattr(response.request, "body", None)
+    return body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b""
 
 
 def _is_foreign(response: requests.Response, body: bytes, answer: dict[str, Any]) -> bool:
