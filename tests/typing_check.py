@@ -89,7 +89,7 @@ for each_store in shared:
     TokenSource(app, store=each_store)
 TokenSource(app, store=5)  # type: ignore[arg-type]
 attach(session, app, store=Path("tokens"))  # type: ignore[arg-type]
-attach(app, session)  # type: ignore[arg-type, type-var]
+attach(app, session)  # type: ignore[arg-type]
 
 session.auth = WeComAuth(app)
 requests.get("https://h", auth=WeComAuth(source))
