@@ -1,4 +1,4 @@
-"""What can go wrong, and what each errcode asks of the person who reads it."""
+"""The errors, and what each errcode asks of the person who reads it."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which source's token a call carries, where one client carries several."""
+"""Choose the source whose token a call carries, where one client carries several."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a credential is made of, looked at when it is made: what cannot work is refused there."""
+"""Check what a credential is made of when it is made: refuse there what cannot work."""
 
 from collections.abc import Callable
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Where the clients are patched while an installation is in force, and taken back afterwards.
+"""Patch the clients while an installation is in force, and take the patches back afterwards.
 
 A library that is not imported is not imported for this: its hook is set when the program imports
 it. `process.lock` guards what stands here.

@@ -20,7 +20,7 @@ _active: tuple[Owners, ...] = ()
 
 
 class Installation:
-    """What `install` returns: a context manager and a decorator, and `uninstall` ends it.
+    """The result of `install`: a context manager and a decorator, and `uninstall` ends it.
 
     Installations are counted; the last one to end puts requests back as it was, in whatever
     order they end, and whatever else has patched requests meanwhile.
@@ -34,7 +34,7 @@ class Installation:
 
     @property
     def statistics(self) -> Counts:
-        """What all installations of this process have done: gettoken calls saved, calls healed."""
+        """The counts of all installations of this process: gettoken calls saved, calls healed."""
         return ledger.counts
 
     def uninstall(self) -> None:

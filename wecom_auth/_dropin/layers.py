@@ -1,4 +1,4 @@
-"""Which call is being made already: a patch that lies twice over a client makes each call once."""
+"""Know the call that is being made already: two patches over a client make it once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

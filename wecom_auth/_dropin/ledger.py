@@ -1,4 +1,4 @@
-"""What the drop-in knows of tokens: whose each is, and whether its calls are seen. By hash only.
+"""The ledger of tokens: whose each is, and whether its calls are seen. By hash only.
 
 `process.lock` guards all of it; a fork therefore finds it whole.
 """
@@ -24,7 +24,7 @@ _NOT_OF_THE_WAY = re.compile(r"(?i)content-|transfer-|(?:cookie|host|connection|
 
 
 class Counts(NamedTuple):
-    """What the drop-in has done in this process.
+    """Numbers of what the drop-in has done in this process.
 
     Attributes:
         saved: gettoken calls that were answered without asking the platform.
@@ -161,7 +161,7 @@ class Ledger:
 
     @property
     def counts(self) -> Counts:
-        """What has been done since the process started."""
+        """The numbers of what has been done since the process started."""
         with process.lock:
             return Counts(**self._counts)
 

@@ -1,4 +1,4 @@
-"""Who asks gettoken again may have met a rejection that was not seen here.
+"""Suspect a token: who asks gettoken again may have met a rejection that was not seen here.
 
 A call that another client, process or language makes is not seen, nor is its rejection. Code that
 asks again for a token which no seen call has carried meanwhile is therefore believed: the platform

@@ -64,7 +64,7 @@ def find(url: str, name: str) -> list[str]:
 
 
 def take(url: str, name: str) -> tuple[str, list[str]]:
-    """What `drop` and `find` give, for half the work of calling both."""
+    """Return what `drop` and `find` return, for half the work of calling both."""
     if name not in url and ("%" not in url or not _may_hold(url, name)):
         return url, []
     # One, and nothing escaped, as nearly always: for a fifth of the work.

@@ -92,7 +92,7 @@ def path_below(url: str, base_url: str) -> str | None:
 
 
 def _unusual_start(url: str, base_url: str) -> int:
-    """Where the path behind the base URL starts in a URL spelled unlike it; 0 if it is another."""
+    """Return where the path starts in a URL that spells the base URL in another way, else 0."""
     try:
         there, here = urlsplit(url), urlsplit(base_url)
         same = "@" not in there.netloc and _origin(there) == _origin(here)

@@ -1,4 +1,4 @@
-"""How many fetches rejections may cause, whatever causes the rejections."""
+"""Limit the fetches that rejections cause, whatever causes the rejections."""
 
 BURST = 10
 LONGEST = 60.0

@@ -50,12 +50,12 @@ class Flight:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its leader should have ended it."""
+        """True if its leader should have ended it."""
         return waiting() >= self.deadline + GRACE
 
     @property
     def has_landed(self) -> bool:
-        """Whether it has ended."""
+        """True if it has ended."""
         return self._outcome.done()
 
     def patience(self, deadline: float) -> float:

@@ -1,4 +1,4 @@
-"""What the process has just seen, joined to a later error: its cause in place of a symptom."""
+"""Join a later error to what the process has just seen: name the cause, not the symptom."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Refusal(NamedTuple):
 
     @property
     def facts(self) -> dict[str, object]:
-        """What the sentence about a call without a token names."""
+        """The facts for the sentence about a call without a token."""
         ago = round(_clock.monotonic() - self.at)
         said = {"advice": self.failure.advice, "advice_zh": self.failure.advice_zh}
         return {"corpid": self.corpid, "n": ago, **said}

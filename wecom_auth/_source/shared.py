@@ -20,7 +20,7 @@ _SKEW = 1.0
 
 
 class Seen(NamedTuple):
-    """What one look at the record found: its text, the token and the failure in it."""
+    """One look at the record: its text, the token and the failure in it."""
 
     text: str | None = None
     token: Token | None = None

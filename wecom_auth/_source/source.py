@@ -68,7 +68,7 @@ class TokenSource:
 
     @property
     def statistics(self) -> Statistics:
-        """What was done for this credential since the process started: numbers only."""
+        """The numbers of what was done for this credential since the process started."""
         with process.lock:
             return Statistics(*self._state.counts)
 

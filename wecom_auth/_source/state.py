@@ -1,4 +1,4 @@
-"""What the process knows of one credential: its token, what was rejected, what failed."""
+"""The state of one credential in the process: its token, what was rejected, what failed."""
 
 import random
 from dataclasses import dataclass, field
@@ -180,7 +180,7 @@ class State:
 
     @property
     def _is_charged(self) -> bool:
-        """Whether a rejection causes the next fetch: of a token that should still have lived."""
+        """True if a rejection causes the next fetch: of a token that should still have lived."""
         sight = self.sight
         return self.owed and sight is not None and not sight.is_over(*self.now())
 
@@ -211,7 +211,7 @@ class State:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Where the exchange goes: what pauses one credential there pauses all."""
+        """The address of the exchange: what pauses one credential there pauses all."""
         return self.credential.base_url, self.credential.kind.exchange
 
     def remember(self, failure: WeComError, fingerprint: str) -> None:

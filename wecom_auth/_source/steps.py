@@ -1,4 +1,4 @@
-"""What takes a token is written once, as steps that do not wait; two loops run them."""
+"""Steps that take a token, written once and without waiting; two loops run them."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future

@@ -30,7 +30,7 @@ _HEAD = b'--demo\r\nContent-Disposition: form-data; name="media"; filename="stre
 
 
 class Stage:
-    """What a step works with: the fake platform, an app of its own, and the problems so far."""
+    """The tools of a step: the fake platform, an app of its own, and the problems so far."""
 
     def __init__(self, fake: FakeWeCom, url: str, number: int) -> None:
         self.fake, self.url, self.problems = fake, url, list[str]()
@@ -57,7 +57,7 @@ class Stage:
 
     @property
     def requests(self) -> int:
-        """How many requests other than gettoken have arrived."""
+        """Return how many requests other than gettoken have arrived."""
         return sum(call.path != "gettoken" for call in self.fake.journal)
 
     def expect(self, what: str, found: object, wanted: object) -> None:

@@ -1,4 +1,4 @@
-"""What the commands of `wecom-auth` do, a module each; `cli` reads what was typed.
+"""The exit codes of `wecom-auth`'s commands, a module each; `cli` reads what was typed.
 
 The exit codes are those that shells know: 1 for failure, 2 for what must be set or installed
 first, 128 and the signal's number for a command that a signal ended.

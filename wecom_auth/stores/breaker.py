@@ -53,7 +53,7 @@ class Breaker:
 
     @property
     def away(self) -> bool:
-        """Whether the store failed, and has not been seen to work since."""
+        """True if the store failed, and has not been seen to work since."""
         return self._failed is not None
 
     def load(self, key: str) -> str | None:

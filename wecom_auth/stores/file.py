@@ -143,7 +143,7 @@ class FileStore:
         self._locks.after_fork()
 
     def _ready(self, *, create: bool) -> bool:
-        """Whether the directory is there; made if asked for, refused unless it is ours alone."""
+        """Return whether the directory is there; make it if asked, refuse it unless it is ours."""
         if not self.path.is_absolute():
             raise StoreError(
                 "no home directory to keep tokens in: set HOME or XDG_CACHE_HOME, or "
@@ -245,7 +245,7 @@ class FileStore:
 
 
 def _content(file: Path) -> bytes:
-    """What the file holds; ValueError where it is no regular file, or too large."""
+    """Return what the file holds; ValueError where it is no regular file, or too large."""
     try:
         descriptor = os.open(file, _READ)
     except OSError as error:

@@ -76,6 +76,6 @@ class FileLocks:
 
 
 def _is_swept(lock: "BaseFileLock") -> bool:
-    """Whether the file was removed between opening and locking it: then it keeps nobody out."""
+    """Return whether the file was removed before it was locked: then it keeps nobody out."""
     descriptor = lock._context.lock_file_fd
     return descriptor is not None and os.fstat(descriptor).st_nlink == 0

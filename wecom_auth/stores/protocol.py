@@ -1,4 +1,4 @@
-"""What a shared store is: three methods over short texts."""
+"""The protocol of a shared store: three methods over short texts."""
 
 from contextlib import AbstractContextManager
 from contextvars import ContextVar

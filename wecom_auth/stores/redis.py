@@ -162,7 +162,7 @@ class RedisStore:
 
     @property
     def named(self) -> bool:
-        """Whether a URL names it; not where it is over a live client."""
+        """True if a URL names it; not where it is over a live client."""
         return self._url is not None
 
     def _read(self, keys: Sequence[str]) -> list[Any]:

@@ -32,7 +32,7 @@ _LARGEST = 4_000_000
 
 @dataclass(frozen=True)
 class Answer:
-    """What the platform said: the errcode (0 for success), its words, and all the fields."""
+    """The answer of the platform: the errcode (0 for success), its words, and all the fields."""
 
     errcode: int
     errmsg: str

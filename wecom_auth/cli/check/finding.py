@@ -1,4 +1,4 @@
-"""What a check finds: the one cause, and what was noted on the way."""
+"""The findings of a check: the one cause, and what was noted on the way."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +57,7 @@ class Step:
 
 @dataclass
 class Run:
-    """What one check learns, also where it stops early.
+    """Everything that one check learns, also where it stops early.
 
     Attributes:
         corpid: the company's ID, as far as it may be shown.

@@ -1,4 +1,4 @@
-"""What `wecom-auth check` prints: one line to act on, then what was tried; or JSON."""
+"""Print what `wecom-auth check` found: one line to act on, then what was tried; or JSON."""
 
 import json
 import os

@@ -25,7 +25,7 @@ _CA = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the platform is asked with.
+    """The settings that the platform is asked with.
 
     Attributes:
         corpid, secret: with the names of the variables that gave them.
@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def by_base_url(self) -> bool:
-        """Whether the calls go to another host than the platform's own."""
+        """True if the calls go to another host than the platform's own."""
         return self.base_url != PLATFORM
 
 
