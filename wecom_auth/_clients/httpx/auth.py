@@ -8,7 +8,7 @@ from wecom_auth._call.flow import Send, call
 from wecom_auth._call.retry import ONLY_TOKENS, Answered, Retry
 from wecom_auth._clients.httpx.body import rewind, start_of
 from wecom_auth._clients.httpx.call import call_limit
-from wecom_auth._clients.httpx.dressed import dress
+from wecom_auth._clients.httpx.dressed import dress_as
 from wecom_auth._clients.httpx.library import kit_of
 from wecom_auth._clients.httpx.peek import alook, look
 from wecom_auth._clients.httpx.transport import AUTHORISED
@@ -61,7 +61,7 @@ class Auth:
         except StopIteration:
             return
         except WeComError as error:
-            failure = dress(error, kit.library, request)
+            failure = dress_as(error, kit.library, request)
         finally:
             steps.close()
         raise failure  # out here, where the error that it stands for is no context
@@ -81,7 +81,7 @@ class Auth:
         except StopIteration:
             return
         except WeComError as error:
-            failure = dress(error, kit.library, request)
+            failure = dress_as(error, kit.library, request)
         finally:
             steps.close()
         raise failure

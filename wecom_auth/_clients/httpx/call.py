@@ -5,14 +5,13 @@ from typing import Any
 from wecom_auth._call.drive import drive, drive_async
 from wecom_auth._call.flow import Flow, call
 from wecom_auth._call.retry import Answered, Retry
+from wecom_auth._clients.echo import without_token
 from wecom_auth._clients.httpx import exchange
 from wecom_auth._clients.httpx.body import rewind, start_of
-from wecom_auth._clients.httpx.dressed import clean_error, dress
+from wecom_auth._clients.httpx.dressed import clean_error, dress_as
 from wecom_auth._clients.httpx.peek import alook, look
 from wecom_auth._clients.httpx.wire import at_url, hidden_token, shown_token
 from wecom_auth._credential.token import Token
-from wecom_auth._http import query
-from wecom_auth._http.redaction import without
 from wecom_auth._source.source import TokenSource
 from wecom_auth.errors import WeComError
 
@@ -92,7 +91,7 @@ class Call:
             flow = self._flow(token, first, limit)
             return drive(flow, self.source, self._attempt, timeout=limit, via=via)
         except WeComError as error:
-            failure = dress(error, self._kit.library, self._request)
+            failure = dress_as(error, self._kit.library, self._request)
         raise failure  # out here, where the error that it stands for is no context
 
     async def afinish(self, token: Token | None, first: Answered | None) -> Any:
@@ -102,7 +101,7 @@ class Call:
             flow = self._flow(token, first, limit)
             return await drive_async(flow, self.source, self._aattempt, timeout=limit, via=via)
         except WeComError as error:
-            failure = dress(error, self._kit.library, self._request)
+            failure = dress_as(error, self._kit.library, self._request)
         raise failure
 
     def _flow(self, token: Token | None, first: Answered | None, limit: float | None) -> Flow:
@@ -141,11 +140,12 @@ class Call:
         return at_url(self._request, url)
 
     def _clean(self, response: Any, token: Token) -> Any:
-        """Take the token out of `Location`, in which a proxy may echo the URL it was asked for."""
-        location = response.headers.get("Location") or ""
-        clean = without(query.drop(location, self._parameter), (token.value,))
-        if clean != location:
-            response.headers["Location"] = clean
+        """Take the token out of the headers, where a proxy may echo the URL it was asked for."""
+        headers = ((each.decode("latin-1") for each in pair) for pair in response.headers.raw)
+        clean = without_token(((name, value) for name, value in headers), self._parameter, token)
+        if clean is not None:
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in clean]
+            response.headers = type(response.headers)(raw)
         return response
 
 

@@ -3,10 +3,10 @@
 A transport never knows whether the caller streams, so no more is read than a rejection is long.
 """
 
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from wecom_auth._clients.requests.peek import decode
 from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
 
 _READ = {
@@ -151,7 +151,7 @@ def look(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
     if response.is_stream_consumed:
         return errcode_in(_content(kind, response), codes, headers)
     response.stream = peeked = kind(response.stream)
-    return errcode_in(_decode(kind, peeked.peek(), headers), codes, headers)
+    return _errcode(peeked.peek(), codes, headers)
 
 
 async def alook(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
@@ -162,7 +162,7 @@ async def alook(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
     if response.is_stream_consumed:
         return errcode_in(_content(kind, response), codes, headers)
     response.stream = peeked = kind(response.stream)
-    return errcode_in(_decode(kind, await peeked.apeek(), headers), codes, headers)
+    return _errcode(await peeked.apeek(), codes, headers)
 
 
 def _content(kind: Any, response: Any) -> bytes | None:
@@ -174,17 +174,5 @@ def _content(kind: Any, response: Any) -> bytes | None:
     return content
 
 
-def _decode(kind: Any, body: bytes | None, headers: dict[str, str]) -> bytes | None:
-    encoding = headers.get("Content-Encoding")
-    if not body or not encoding:
-        return body
-    library = kind.library
-    try:
-        if encoding.lower() == "gzip":  # for a tenth of what a Response costs
-            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, BODY_LIMIT + 1)
-        content: bytes = library.Response(
-            200, headers={"Content-Encoding": encoding}, content=body
-        ).content
-    except (library.DecodingError, zlib.error):
-        return None
-    return content
+def _errcode(body: bytes | None, codes: frozenset[int], headers: dict[str, str]) -> int | None:
+    return errcode_in(body and decode(body, headers.get("Content-Encoding")), codes, headers)

@@ -7,6 +7,7 @@ for than the look needs: a slow stream of JSON reaches its reader as it comes.
 
 import io
 import re
+import zlib
 from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -121,6 +122,14 @@ def decode(head: bytes, encoding: str | None) -> bytes | None:
     """Return a body without its `Content-Encoding`; None where it is none, or too long."""
     if not encoding:
         return head
+    if encoding.lower() == "gzip":  # at a tenth of what the response below costs
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            body = unpacker.decompress(head, BODY_LIMIT + 1)
+        except zlib.error:
+            return None
+        if not unpacker.unused_data:
+            return body if len(body) <= BODY_LIMIT else None
     reader = urllib3.HTTPResponse(
         BytesIO(head), {"Content-Encoding": encoding}, preload_content=False
     )
