@@ -1,4 +1,4 @@
-"""The middleware of a session: it authorises what the session sends."""
+"""Authorise what a session of aiohttp sends, by a middleware."""
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
@@ -9,7 +9,7 @@ from wecom_auth._clients.routed import Routed
 
 
 class Middleware(Routed):
-    """A client middleware that puts a valid token into the calls of a session.
+    """Put a valid token into the calls of a session, as a client middleware.
 
     Args:
         source: a `TokenSource`, a credential, or a route.

@@ -1,4 +1,4 @@
-"""The request as it goes out: with the token, while it shows itself without."""
+"""Send the request with the token, while it shows itself without."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from wecom_auth._http import query
 
 
 class Wire:
-    """Sends one request with a token, in place of its own `send`.
+    """Send one request with a token, in place of its own `send`.
 
     Only while aiohttp writes the head of the request does its URL hold the token: what looks at it
     before (middlewares, the connector and its errors) and after (the answer, a writer's error)

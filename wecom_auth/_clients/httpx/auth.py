@@ -1,4 +1,4 @@
-"""The auth: one call, or a client's `auth`; the client itself sends what it yields."""
+"""Authorise one call, or a client's, by an auth; the client itself sends what it yields."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, NamedTuple, cast
@@ -31,7 +31,7 @@ class _Outgoing(NamedTuple):
 
 
 class Auth:
-    """The flow of one call, for both libraries, sync and async.
+    """Carry the flow of one call, for both libraries, sync and async.
 
     Args:
         source: a `TokenSource`, or a credential.
@@ -67,7 +67,7 @@ class Auth:
         raise failure  # out here, where the error that it stands for is no context
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """`sync_auth_flow` in a coroutine."""
+        """Do the same as `sync_auth_flow`, in a coroutine."""
         kit, limit = kit_of(request), call_limit(request)
         steps, reply = self._steps(request), cast(Any, None)
         try:

@@ -1,4 +1,4 @@
-"""One call over httpx, as a flow drives it: send it with a token, look, send it again."""
+"""Make one call over httpx, as a flow drives it: send with a token, look, send again."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from wecom_auth.errors import WeComError
 
 
 class Call:
-    """One call of a request without a token in its URL.
+    """Make one call of a request without a token in its URL.
 
     Args:
         way: the transport that sends it, and an exchange as well.
@@ -58,7 +58,7 @@ class Call:
         raise failure  # out here, where the error with the token in it is no context
 
     async def asend(self, token: Token) -> Any:
-        """`send` in a coroutine."""
+        """Do the same as `send`, in a coroutine."""
         try:
             response = await self._way.transport.handle_async_request(self._outgoing(token))
         except self._kit.library.RequestError as error:
@@ -74,7 +74,7 @@ class Call:
         return look(self._kit.peeked, response, self._codes)
 
     async def aerrcode(self, response: Any) -> int | None:
-        """`errcode` in a coroutine."""
+        """Do the same as `errcode`, in a coroutine."""
         return await alook(self._kit.peeked, response, self._codes)
 
     # --- the rare path ---
@@ -95,7 +95,7 @@ class Call:
         raise failure  # out here, where the error that it stands for is no context
 
     async def afinish(self, token: Token | None, first: Answered | None) -> Any:
-        """`finish` in a coroutine."""
+        """Do the same as `finish`, in a coroutine."""
         limit, via = call_limit(self._request), exchange.async_send(self._way, self._request)
         try:
             flow = self._flow(token, first, limit)

@@ -1,4 +1,4 @@
-"""`attach` for the clients of httpx and httpx2."""
+"""Attach to the clients of httpx and httpx2."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar

@@ -24,7 +24,7 @@ _STATE = {"_connections", "_requests", "_optional_thread_lock", "_retries"}
 
 
 class Way(NamedTuple):
-    """The way that calls go.
+    """Name the way that calls go.
 
     Attributes:
         kit: of the library.

@@ -36,7 +36,7 @@ def _headers_of(response: Any, codes: frozenset[int]) -> dict[str, str] | None:
 
 
 class Peeked:
-    """A body that first gives back what was read of it, and then the rest.
+    """Give back first what was read of a body, and then the rest.
 
     A failure met while looking is kept for the reader whose body it cuts short. A body that was
     read to its end is closed at once: its end alone does not free the connection.
@@ -56,7 +56,7 @@ class Peeked:
 
     @property
     def elapsed(self) -> Any:
-        """The time the call took, where the body as it came knows that."""
+        """Return the time the call took, where the body as it came knows that."""
         return getattr(self._stream, "elapsed", None)
 
     def peek(self) -> bytes | None:
@@ -78,7 +78,7 @@ class Peeked:
         return None if self._error else b"".join(self._pieces)
 
     async def apeek(self) -> bytes | None:
-        """`peek` in a coroutine."""
+        """Do the same as `peek`, in a coroutine."""
         size, rest = 0, aiter(self._stream)
         try:
             async for piece in rest:
@@ -121,7 +121,7 @@ class Peeked:
             self._stream.close()
 
     async def aclose(self) -> None:
-        """`close` in a coroutine."""
+        """Do the same as `close`, in a coroutine."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -155,7 +155,7 @@ def look(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
 
 
 async def alook(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
-    """`look` in a coroutine."""
+    """Do the same as `look`, in a coroutine."""
     headers = _headers_of(response, codes)
     if headers is None:
         return None

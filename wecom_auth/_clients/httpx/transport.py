@@ -1,4 +1,4 @@
-"""The transports: they authorise what a client sends, around the transport it has."""
+"""Authorise what a client sends, by a transport around the one it has."""
 
 from functools import lru_cache
 from types import TracebackType
@@ -25,7 +25,7 @@ def _nobody() -> None:
 
 
 class Transport(Routed):
-    """What the transports of both libraries, sync and async, have in common.
+    """Do what the transports of both libraries, sync and async, have in common.
 
     Args:
         source: a `TokenSource`, a credential, or a route.
@@ -84,7 +84,7 @@ class Transport(Routed):
 
 
 class SyncTransport(Transport):
-    """The transport of a `Client`."""
+    """Authorise the calls of a `Client`."""
 
     own, method = "HTTPTransport", "handle_request"
 
@@ -126,7 +126,7 @@ class SyncTransport(Transport):
 
 
 class AsyncTransport(Transport):
-    """The transport of an `AsyncClient`."""
+    """Authorise the calls of an `AsyncClient`."""
 
     own, method = "AsyncHTTPTransport", "handle_async_request"
 

@@ -1,4 +1,4 @@
-"""The session adapter: it authorises what a session sends, around the adapter it has."""
+"""Authorise what a session sends, by an adapter around the one it has."""
 
 from collections.abc import MutableMapping
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ S = TypeVar("S", bound=requests.Session)
 
 
 class WeComAdapter(Routed, BaseAdapter):
-    """A transport adapter that puts a valid `access_token` into the calls it sends.
+    """Put a valid `access_token` into the calls of a session, as a transport adapter.
 
     Mount it yourself, or let `attach` do that. The token is not to be seen in the response, in
     its request, or in a connection error.
@@ -124,7 +124,7 @@ def _without_token(
 
 
 class SessionAdapter(WeComAdapter):
-    """The adapter that `attach` mounts: the session's own adapter for the URL goes on sending.
+    """Serve a session that `attach` has mounted this on; its own adapter goes on sending.
 
     Args:
         route: the sources of the session's tokens.

@@ -21,7 +21,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 class _Seen(NamedTuple):
-    """What has arrived of a body, and whether that is all of it."""
+    """Hold what has arrived of a body, and whether that is all of it."""
 
     body: bytes
     is_whole: bool
@@ -141,7 +141,7 @@ def decode(head: bytes, encoding: str | None) -> bytes | None:
 
 
 class _GivenBack(io.RawIOBase):
-    """What was read off a socket, then the failure that ended that, then the rest.
+    """Give back what was read off a socket, then the failure that ended that, then the rest.
 
     Args:
         head: the bytes.

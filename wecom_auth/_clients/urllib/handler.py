@@ -1,4 +1,4 @@
-"""The handler of an opener: it authorises what the opener sends."""
+"""Authorise what an opener sends, by a handler."""
 
 from typing import Any
 from urllib.request import BaseHandler, OpenerDirector, Request
@@ -12,7 +12,7 @@ from wecom_auth._http import query
 
 
 class Handler(Routed, BaseHandler):
-    """A handler that puts a valid token into the calls of its opener.
+    """Put a valid token into the calls of an opener, as a handler.
 
     It sends a copy of the request by the handlers that stand after it. So the caller's request,
     what the answer shows and what other handlers are given (cookies, redirects, HTTP errors) hold
