@@ -51,7 +51,7 @@ def with_access_token(
         source: a `TokenSource`, a credential, or a function that is called with the arguments of
             the call and returns one, for methods that find theirs on `self`.
         param: the parameter that takes the token. The decorated function's signature does not
-            show it. Last with a default (`access_token: str = ""`), or behind `*`: what a caller
+            show it. Last with a default (`access_token: str = ""`), or after `*`: what a caller
             passes there is a token of the caller's own, and wins. First, as in
             `def send(access_token, content)`: the function is called as `send("text")`.
         retry: errcodes to retry beside those that reject the token; False to hand in the token

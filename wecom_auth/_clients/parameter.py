@@ -15,7 +15,7 @@ _BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 class TokenParameter:
     """Hold the parameter that takes the token. Callers need not know of it.
 
-    Last, behind `*`, or in `**kwargs`: what a caller passes there, by position too, is a token of
+    Last, after `*`, or in `**kwargs`: what a caller passes there, by position too, is a token of
     the caller's own. With others after it (`def send(access_token, content)`), arguments by
     position are the others', unless there are too many for them; that can be told only where
     none of the others may be left out, so anything else is refused.

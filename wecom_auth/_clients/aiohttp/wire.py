@@ -39,7 +39,7 @@ class Wire:
             response: ClientResponse = await type(request).send(request, connection)
             return response
         url = query.append(str(visible), self._parameter, self._token.escaped)
-        request.url = URL(url, encoded=True)  # else aiohttp would encode the query anew
+        request.url = URL(url, encoded=True)  # else aiohttp would encode the query again
         if request._traces:
             _show_traces(request, visible)
         try:

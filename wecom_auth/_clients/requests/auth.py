@@ -81,7 +81,7 @@ def is_authorised(request: requests.PreparedRequest) -> bool:
 
 
 def _others(request: requests.PreparedRequest) -> list[Any]:
-    """Return the response hooks of others; of ours, another app's may stand before this one."""
+    """Return the response hooks of others; another app's hook may stand before this one."""
     hooks: Any = getattr(request, "hooks", None)
     found = hooks and hooks.get("response")
     return [hook for hook in found if not isinstance(hook, _Answered)] if found else []

@@ -25,7 +25,7 @@ SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
 def by_name(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a `send` that was given some of them by position.
 
-    They are handed on by name, as requests does it: not every adapter takes them in its order.
+    They are passed on by name, as requests does it: not every adapter takes them in its order.
 
     Raises:
         TypeError: there are too many, or one comes twice.
