@@ -1,4 +1,4 @@
-"""The public name for aiohttp: a client middleware.
+"""Authorise aiohttp by a client middleware.
 
 `attach(session, app)` is the shortest way; this is aiohttp's own to the same thing.
 """
@@ -12,7 +12,7 @@ __all__ = ["WeComMiddleware"]
 
 
 class WeComMiddleware(Middleware):
-    """A client middleware that puts a valid `access_token` into the calls of a session.
+    """Put a valid `access_token` into the calls of a session, as a client middleware.
 
     A rejected token is replaced and the call is made again, once. The token is not to be seen in
     the answer, in traces, or in an error. The exchange goes the way of the session as well: its

@@ -1,4 +1,4 @@
-"""Public names for httpx and httpx2: one auth, and a transport for each kind of client.
+"""Authorise httpx and httpx2: one auth, and a transport for each kind of client.
 
 `attach(client, app)` is the shortest way. These are the libraries' own ways to the same thing:
 
@@ -37,7 +37,7 @@ __all__ = ["AsyncWeComTransport", "WeComAuth", "WeComTransport"]
 
 
 class WeComAuth(_Auth):
-    """Authorises WeCom calls of httpx and httpx2, sync and async: `httpx.get(url, auth=…)`.
+    """Authorise WeCom calls of httpx and httpx2, sync and async: `httpx.get(url, auth=…)`.
 
     Calls to other hosts, webhooks and token endpoints pass untouched. A rejected token is
     replaced and the call is made again, once; the rejected answer then stands in
@@ -62,7 +62,7 @@ class WeComAuth(_Auth):
 
 
 class WeComTransport(_Sync):
-    """A transport that puts a valid `access_token` into the calls of a `Client`.
+    """Put a valid `access_token` into the calls of a `Client`, as its transport.
 
     The token is not to be seen in the response, in its request, or in an error. The exchange goes
     by the inner transport as well, without its retries.
@@ -91,7 +91,7 @@ class WeComTransport(_Sync):
 
 
 class AsyncWeComTransport(_Async):
-    """`WeComTransport` for an `AsyncClient`, under asyncio, trio and anyio.
+    """Do the same as `WeComTransport` for an `AsyncClient`, under asyncio, trio and anyio.
 
     Args:
         source: a `TokenSource`, or a credential.

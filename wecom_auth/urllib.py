@@ -1,4 +1,4 @@
-"""The public name for urllib: a handler for `build_opener`.
+"""Authorise urllib by a handler for `build_opener`.
 
 `attach(build_opener(), app)` is the shortest way; this is urllib's own to the same thing.
 """
@@ -12,7 +12,7 @@ __all__ = ["WeComHandler"]
 
 
 class WeComHandler(Handler):
-    """A handler that puts a valid `access_token` into the calls of an opener.
+    """Put a valid `access_token` into the calls of an opener, as a handler.
 
     A rejected token is replaced and the call is made again, once. The token is not to be seen in
     the answer, in the caller's `Request`, or in an error. The exchange goes by the opener's other

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
-import os
 import pickle
 import threading
 import weakref
@@ -20,6 +19,7 @@ import aiohttp
 import pytest
 import requests
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from loopback import GET, WHOLE, advanced, piped
 from ways import CORP, SECRET, Taken, closed_door, platform, raw_server
 
 from wecom_auth import AppCredential, CredentialError, Retry, SuiteCredential, attach
@@ -29,8 +29,6 @@ from wecom_auth.aiohttp import WeComMiddleware
 from wecom_auth.errors import TokenConnectionError, TokenTimeout, TokenUnavailable
 from wecom_auth.testing import FakeWeCom
 
-WHOLE = b"The quick brown fox " * 5_000  # more than one write of a socket
-GET = "cgi-bin/get_api_domain_ip"
 PATIENT = ClientTimeout(total=20)
 
 
@@ -53,13 +51,6 @@ async def ended(fake: FakeWeCom, client: ClientSession, app: AppCredential) -> N
     fake.reset_journal()
 
 
-def advanced(file: Any) -> Any:
-    """An open file of which the caller has read the start."""
-    file.write(b"header" + WHOLE)
-    file.seek(6)
-    return file
-
-
 def form(file: Any) -> aiohttp.FormData:
     data = aiohttp.FormData()
     data.add_field("media", file, filename="a.bin")
@@ -70,13 +61,6 @@ async def generated() -> AsyncIterator[bytes]:
     yield WHOLE
     await asyncio.sleep(0)
     yield WHOLE
-
-
-def piped() -> Any:
-    reading, writing = os.pipe()
-    os.write(writing, WHOLE[:1000])
-    os.close(writing)
-    return os.fdopen(reading, "rb")
 
 
 REPLAYED: dict[str, Callable[[Path], Any]] = {

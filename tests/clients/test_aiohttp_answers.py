@@ -12,51 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import ClientSession, ClientTimeout
-from ways import CORP, SECRET, head, platform, raw_server
+from loopback import ANSWERS, GET, LONG, SHORT, with_token
+from ways import head, platform, raw_server
 
-from wecom_auth import AppCredential, TokenSource, attach
+from wecom_auth import attach
 from wecom_auth._clients.aiohttp import middleware as middlewares
-from wecom_auth._credential.exchange import Grant
-from wecom_auth._credential.token import issue
 from wecom_auth._http.verdict import BODY_LIMIT
-
-GET = "cgi-bin/get_api_domain_ip"
-LONG = json.dumps({"errcode": 42001, "list": ["x" * 100] * 2000}).encode()
-SHORT = json.dumps({"errcode": 0, "list": ["x" * 100] * 20}).encode()
-
-
-def warm(url: str) -> TokenSource:
-    """A source that has a token, so that a raw server is asked for the call only."""
-    source = TokenSource(AppCredential(CORP, SECRET, base_url=url))
-    memory = source._state.memory
-    grant = Grant("T0KEN-" + "x" * 40, 7200)
-    memory.save(source._state.key, issue(grant, memory.monotonic(), memory.wall()))
-    return source
-
-
-def chunked(*pieces: bytes, end: bytes = b"0\r\nX-Trailer: 1\r\n\r\n") -> bytes:
-    start = head(None, "Transfer-Encoding: chunked")
-    return start + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + end
-
-
-ANSWERS = {
-    "short": head(len(SHORT)) + SHORT,
-    "long, by length": head(len(LONG)) + LONG,
-    "to the end of the connection": head(None) + SHORT,
-    "long, to the end of the connection": head(None) + LONG,
-    "chunked": chunked(SHORT[:10], SHORT[10:]),
-    "chunked and long": chunked(*(LONG[n : n + 3000] for n in range(0, len(LONG), 3000))),
-    "gzip": head(len(gzip.compress(SHORT)), "Content-Encoding: gzip") + gzip.compress(SHORT),
-    "gzip and long": head(len(gzip.compress(LONG)), "Content-Encoding: gzip") + gzip.compress(LONG),
-    "no JSON": head(4) + b"oops",
-    "empty": head(0),
-    "partial": head(len(SHORT), status="206 Partial Content") + SHORT,
-    "a JSON file": head(20, "Content-Disposition: attachment") + b'{"errcode": 42001}  ',
-    "a code as text": head(21) + b'{"errcode": "42001"} ',
-    "cut short": head(len(SHORT) + 100) + SHORT,
-    "cut short in a chunk": chunked(SHORT, end=b"ff\r\nabc"),
-    "no chunk's length": chunked(SHORT, end=b"oops\r\n"),
-}
 
 
 async def pieces(response: Any) -> bytes:
@@ -117,7 +78,7 @@ def test_it_reads_as_without_us(answer: bytes, reader: Any, size: int) -> None:
     async def main(url: str) -> None:
         async with ClientSession(read_bufsize=size, timeout=ClientTimeout(total=5)) as client:
             bare = await found(client, f"{url}/cgi-bin/user/get", reader)
-            attach(client, warm(url))
+            attach(client, with_token(url))
             assert await found(client, f"{url}/cgi-bin/user/get", reader) == bare
 
     with raw_server(answer) as url:
@@ -136,7 +97,7 @@ def test_a_rejection_is_seen_however_it_comes(code: int, zipped: bool, unzips: b
 
     async def main(url: str) -> bytes:
         async with (
-            attach(ClientSession(auto_decompress=unzips), warm(url)) as client,
+            attach(ClientSession(auto_decompress=unzips), with_token(url)) as client,
             client.get(f"{url}/cgi-bin/user/get") as response,
         ):
             return await response.read()
@@ -167,7 +128,7 @@ def test_a_long_answer_is_waited_for_no_longer_than_a_rejection_is_long() -> Non
 
     async def main(url: str) -> None:
         async with (
-            attach(ClientSession(timeout=ClientTimeout(total=10)), warm(url)) as client,
+            attach(ClientSession(timeout=ClientTimeout(total=10)), with_token(url)) as client,
             client.get(f"{url}/cgi-bin/user/get") as response,
         ):
             assert await response.content.readexactly(len(part)) == part
@@ -179,7 +140,7 @@ def test_a_long_answer_is_waited_for_no_longer_than_a_rejection_is_long() -> Non
 @pytest.mark.parametrize("timeout", [ClientTimeout(total=0.2), ClientTimeout(sock_read=0.2)])
 def test_an_answer_that_stalls_is_the_callers_timeout(timeout: ClientTimeout) -> None:
     async def main(url: str) -> None:
-        async with attach(ClientSession(timeout=timeout), warm(url)) as client:
+        async with attach(ClientSession(timeout=timeout), with_token(url)) as client:
             with pytest.raises(TimeoutError):
                 async with client.get(f"{url}/cgi-bin/user/get") as response:
                     await response.read()

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TraceConfig
 from leakhunt import Hunt, LogTrap
+from loopback import LOCATIONS
 from ways import CORP, closed_door, platform, raw_server
 
 from wecom_auth import AppCredential, attach
@@ -217,13 +218,6 @@ def test_a_proxy_that_is_not_reached_shows_none() -> None:
 
 
 # --- redirects ---
-
-LOCATIONS = {
-    "another host": "{elsewhere}/login",
-    "with the query": "{elsewhere}/login?{query}",
-    "with the token": "{elsewhere}/login?sso={token}",
-    "a path like the platform's": "{elsewhere}/cgi-bin/user/get?{query}",
-}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -409,6 +409,6 @@ def test_a_bomb_is_not_unpacked() -> None:
     assert len(bomb) > BODY_LIMIT
     response = made((200, ZIPPED, bomb))
     assert raise_for_errcode(response) is response
-    assert peeking._decode(bomb[:BODY_LIMIT], "gzip") is None
-    assert peeking._decode(b"not gzip", "gzip") is None
-    assert peeking._decode(b"plain", None) == b"plain"
+    assert peeking.decode(bomb[:BODY_LIMIT], "gzip") is None
+    assert peeking.decode(b"not gzip", "gzip") is None
+    assert peeking.decode(b"plain", None) == b"plain"

@@ -1209,7 +1209,8 @@ def test_what_cannot_be_looked_into_is_said_once(
         said = call()
         if inspect.iscoroutine(said):
             said.close()
-    (line,) = caplog.messages
+    fetched, line = caplog.messages
+    assert "token fetched" in fetched
     assert "call: a rejected token is not seen in the" in line
 
 

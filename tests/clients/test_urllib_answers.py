@@ -13,26 +13,14 @@ from typing import Any
 from urllib.request import OpenerDirector, ProxyHandler, build_opener
 
 import pytest
-from ways import CORP, SECRET, head, platform, raw_server
+from loopback import ANSWERS, LONG, SHORT, with_token
+from ways import head, platform, raw_server
 
-from wecom_auth import AppCredential, TokenSource, attach
+from wecom_auth import attach
 from wecom_auth._clients.urllib import handler as handlers
-from wecom_auth._credential.exchange import Grant
-from wecom_auth._credential.token import issue
 from wecom_auth._http.verdict import BODY_LIMIT
 
 JSON = "Content-Type: application/json"
-LONG = json.dumps({"errcode": 42001, "list": ["x" * 100] * 200}).encode()
-SHORT = json.dumps({"errcode": 0, "list": ["x" * 100] * 20}).encode()
-
-
-def warm(url: str) -> TokenSource:
-    """A source that has a token, so that a raw server is asked for the call only."""
-    source = TokenSource(AppCredential(CORP, SECRET, base_url=url))
-    memory = source._state.memory
-    grant = Grant("T0KEN-" + "x" * 40, 7200)
-    memory.save(source._state.key, issue(grant, memory.monotonic(), memory.wall()))
-    return source
 
 
 @contextmanager
@@ -40,36 +28,13 @@ def both(answer: bytes, hold: Event | None = None) -> Iterator[tuple[Any, Any]]:
     """What a bare opener answers and what ours does."""
     with raw_server(answer, hold=hold) as url:
         target = f"{url}/cgi-bin/user/get"
-        openers = build_opener(ProxyHandler({})), attach(build_opener(ProxyHandler({})), warm(url))
+        openers = (
+            build_opener(ProxyHandler({})),
+            attach(build_opener(ProxyHandler({})), with_token(url)),
+        )
         bare, ours = (each.open(target, timeout=10) for each in openers)
         with bare, ours:
             yield bare, ours
-
-
-def chunked(*pieces: bytes, end: bytes = b"0\r\nX-Trailer: 1\r\n\r\n") -> bytes:
-    start = (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    return start + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + end
-
-
-ANSWERS = {
-    "short": head(len(SHORT)) + SHORT,
-    "long, by length": head(len(LONG)) + LONG,
-    "to the end of the connection": head(None) + SHORT,
-    "long, to the end of the connection": head(None) + LONG,
-    "chunked": chunked(SHORT[:10], SHORT[10:]),
-    "chunked and long": chunked(*(LONG[n : n + 3000] for n in range(0, len(LONG), 3000))),
-    "gzip": head(len(gzip.compress(SHORT)), "Content-Encoding: gzip") + gzip.compress(SHORT),
-    "no JSON": head(4) + b"oops",
-    "empty": head(0),
-    "partial": head(len(SHORT), status="206 Partial Content") + SHORT,
-    "a JSON file": head(20, "Content-Disposition: attachment") + b'{"errcode": 42001}  ',
-    "a code as text": head(21) + b'{"errcode": "42001"} ',
-    "cut short": head(len(SHORT) + 100) + SHORT,
-    "cut short in a chunk": chunked(SHORT, end=b"ff\r\nabc"),
-    "no chunk's length": chunked(SHORT, end=b"oops\r\n"),
-}
 
 
 def how(read: Any) -> Any:
@@ -117,7 +82,7 @@ def test_it_reads_as_without_us(answer: bytes, reader: Any) -> None:
 def test_a_network_that_fails_in_the_middle_fails_at_the_reader() -> None:
     hold = Event()
     with raw_server(head(len(SHORT)) + SHORT[:50], hold=hold) as url:
-        client = attach(build_opener(ProxyHandler({})), warm(url))
+        client = attach(build_opener(ProxyHandler({})), with_token(url))
         with client.open(f"{url}/cgi-bin/user/get", timeout=0.2) as response:
             assert response.read(50) == SHORT[:50]
             with pytest.raises(TimeoutError):
@@ -133,7 +98,7 @@ def test_a_rejection_is_seen_however_it_comes(code: int, zipped: bool) -> None:
     rejection, good = head(len(body), *lines) + body, head(2) + b"{}"
     grant = json.dumps({"errcode": 0, "access_token": "N" * 30, "expires_in": 7200}).encode()
     with raw_server(rejection, head(len(grant)) + grant, good) as url:
-        client = attach(build_opener(ProxyHandler({})), warm(url))
+        client = attach(build_opener(ProxyHandler({})), with_token(url))
         with client.open(f"{url}/cgi-bin/user/get", timeout=10) as response:
             assert response.read() == b"{}"
 
@@ -157,7 +122,7 @@ def test_a_long_json_answer_is_read_no_further_than_a_rejection_is_long() -> Non
     hold = Event()
     answer = head(None) + LONG[: BODY_LIMIT + 2000]
     with raw_server(answer, hold=hold) as url:
-        client = attach(build_opener(ProxyHandler({})), warm(url))
+        client = attach(build_opener(ProxyHandler({})), with_token(url))
         with client.open(f"{url}/cgi-bin/user/get", timeout=5) as response:
             assert response.read(BODY_LIMIT + 2000) == LONG[: BODY_LIMIT + 2000]
 

@@ -12,6 +12,7 @@ from urllib.request import BaseHandler, OpenerDirector, ProxyHandler, Request, b
 
 import pytest
 from leakhunt import Hunt, LogTrap
+from loopback import LOCATIONS
 from ways import CORP, closed_door, platform, raw_server
 
 from wecom_auth import AppCredential, attach
@@ -190,13 +191,6 @@ def test_the_control_http_client_shows_the_whole_url(monkeypatch: pytest.MonkeyP
 
 
 # --- redirects ---
-
-LOCATIONS = {
-    "another host": "{elsewhere}/login",
-    "with the query": "{elsewhere}/login?{query}",
-    "with the token": "{elsewhere}/login?sso={token}",
-    "a path like the platform's": "{elsewhere}/cgi-bin/user/get?{query}",
-}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -104,14 +104,15 @@ def work(number: int, options: dict[str, Any], sources: list[TokenSource], stop:
 
 def stop_healing() -> None:
     """The control: no answer counts as a rejection any more."""
-    import wecom_auth._clients.adapter
-    import wecom_auth._clients.auth
-    import wecom_auth._clients.decorator
+    from wecom_auth._clients import decorator
+    from wecom_auth._clients.requests import adapter, auth
+    from wecom_auth._clients.requests import call as calls
 
     for module, name in (
-        (wecom_auth._clients.adapter, "rejection"),
-        (wecom_auth._clients.auth, "rejection"),
-        (wecom_auth._clients.decorator, "rejects"),
+        (adapter, "verdict"),
+        (auth, "verdict"),
+        (calls, "verdict"),
+        (decorator, "errcode_of"),
     ):
         if not hasattr(module, name):
             raise AttributeError(f"{module.__name__}.{name} is gone: the control switches nothing")

@@ -1,1 +1,1 @@
-"""One driver for each HTTP client, and the decorator."""
+"""Hold one driver for each HTTP client, and the decorator."""

@@ -1,4 +1,4 @@
-"""`attach`: one line for any client."""
+"""Attach a source to any client, in one line."""
 
 from importlib import import_module
 from typing import Any, TypeVar
@@ -44,13 +44,13 @@ def attach(
     it, takes our place: mount that one before you attach.
 
     Args:
-        client: a `requests.Session` or a `niquests.Session`.
+        client: a `Session` of requests or niquests, a `Client` or `AsyncClient` of httpx or
+            httpx2, an `aiohttp.ClientSession`, or what urllib's `build_opener` returns.
         source: a `TokenSource`, a credential, or a function that is given each request and
             returns a credential or None, for many tenants. It must not block.
         store: with a credential or a function: a store that processes share, or its URL.
         retry: errcodes to retry beside those that reject the token.
-        base_url: with a function: of the calls that it is asked about; the platform's if not
-            given.
+        base_url: with a function: of the calls that it is asked about; or the platform's.
 
     Returns:
         The client.

@@ -1,4 +1,4 @@
-"""The decorator: a function that calls WeCom in its own way gets the token handed in."""
+"""Pass the token to a function that calls WeCom in its own way."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -30,7 +30,7 @@ _Find = Callable[..., TokenSource]
 def with_access_token(
     source: Given, *, param: str = "access_token", retry: Retry | bool = True
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Hand a valid token to a function that calls WeCom, and call it again if it was rejected.
+    """Pass a valid token to a function that calls WeCom, and call it again if it was rejected.
 
     Make one WeCom call per decorated function: calling it again repeats all that it did. What it
     returns or raises is looked at for an errcode that rejects the token: a response of requests,
@@ -51,7 +51,7 @@ def with_access_token(
         source: a `TokenSource`, a credential, or a function that is called with the arguments of
             the call and returns one, for methods that find theirs on `self`.
         param: the parameter that takes the token. The decorated function's signature does not
-            show it. Last with a default (`access_token: str = ""`), or behind `*`: what a caller
+            show it. Last with a default (`access_token: str = ""`), or after `*`: what a caller
             passes there is a token of the caller's own, and wins. First, as in
             `def send(access_token, content)`: the function is called as `send("text")`.
         retry: errcodes to retry beside those that reject the token; False to hand in the token
@@ -68,23 +68,17 @@ def with_access_token(
         ...     return requests.get(f"{app.base_url}/cgi-bin/user/get", params=query).json()
     """
     find = _finder(source, param)
-    if not isinstance(retry, bool | Retry):
-        raise TypeError(f"retry must be True, False or a Retry, not {kind(retry)}")
-    wish = (ONLY_TOKENS if retry else None) if isinstance(retry, bool) else retry
+    wish = _wish(retry)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        place = TokenParameter(function, param)
-        made = _Function(place, find, wish, function.__qualname__)
-        way: Any = made.coroutine if inspect.iscoroutinefunction(function) else made.sync
-        decorated: Any = wraps(function)(way(function))
-        decorated.__signature__, decorated._whole_signature = place.signature, place.whole
-        return cast(Callable[P, R], decorated)
+        made = _Function(TokenParameter(function, param), find, wish, function.__qualname__)
+        return cast(Callable[P, R], made.decorate(function))
 
     return decorate
 
 
 class _Function:
-    """A decorated function: where its tokens come from, and what is retried.
+    """Hold what a decorated function needs: the source of its tokens, and what is retried.
 
     Args:
         place: the parameter that takes the token.
@@ -96,8 +90,16 @@ class _Function:
     def __init__(self, place: TokenParameter, find: _Find, retry: Retry | None, name: str) -> None:
         self.place, self.find, self.retry, self.name = place, find, retry, name
 
+    def decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function decorated, in the way that it is called."""
+        way: Any = self.coroutine if inspect.iscoroutinefunction(function) else self.sync
+        decorated: Any = wraps(function)(way(function))
+        decorated.__signature__ = self.place.signature
+        decorated._whole_signature = self.place.whole
+        return cast(Callable[..., Any], decorated)
+
     def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function that hands in a token."""
+        """Return the function that passes a token."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if own := self.place.brought(args, kwargs):
@@ -127,7 +129,7 @@ class _Function:
     def coroutine(
         self, function: Callable[..., Coroutine[Any, Any, Any]]
     ) -> Callable[..., Coroutine[Any, Any, Any]]:
-        """Return the coroutine function that hands in a token."""
+        """Return the coroutine function that passes a token."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             if own := self.place.brought(args, kwargs):
@@ -157,7 +159,7 @@ class _Function:
 
 
 class _OneCall:
-    """One call of a decorated function: its arguments, and where the files among them stood."""
+    """Hold one call of a decorated function: its arguments, and the positions of its files."""
 
     __slots__ = ("_args", "_kwargs", "_of", "codes", "source", "stood")
 
@@ -195,7 +197,7 @@ class _OneCall:
 
 
 class _Outcome:
-    """A result, or the exception in place of one."""
+    """Hold a result, or the exception in place of one."""
 
     __slots__ = ("_error", "_result")
 
@@ -213,6 +215,12 @@ class _Outcome:
             raise self._error
         finally:
             del self._error  # else error, traceback and this frame would hold each other
+
+
+def _wish(retry: Retry | bool) -> Retry | None:
+    if not isinstance(retry, bool | Retry):
+        raise TypeError(f"retry must be True, False or a Retry, not {kind(retry)}")
+    return (ONLY_TOKENS if retry else None) if isinstance(retry, bool) else retry
 
 
 def _finder(given: Given, param: str) -> _Find:

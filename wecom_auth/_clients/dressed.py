@@ -1,4 +1,4 @@
-"""Errors of a call that a client's own `except` clause finds as well."""
+"""Let a client's own `except` clause find the errors of a call as well."""
 
 from functools import lru_cache
 from importlib import import_module

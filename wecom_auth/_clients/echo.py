@@ -1,4 +1,4 @@
-"""The headers of an answer in which a proxy echoes the URL that it was asked for."""
+"""Clean the headers in which a proxy echoes the URL that it was asked for."""
 
 from collections.abc import Iterable
 
@@ -20,11 +20,12 @@ def without_token(
         token: masked wherever else it stands.
     """
     before = list(headers)
-    after = [(name, _clean(name, value, parameter, token)) for name, value in before]
+    after = [(name, clean(name, value, parameter, (token.value,))) for name, value in before]
     return None if after == before else after
 
 
-def _clean(name: str, value: str, parameter: str, token: Token) -> str:
+def clean(name: str, value: str, parameter: str, secrets: Iterable[str]) -> str:
+    """Return the value of this header without the parameter and without these secrets."""
     if name.lower() in _URLS:
         value = query.drop(value, parameter)
-    return without(value, (token.value,))
+    return without(value, secrets)

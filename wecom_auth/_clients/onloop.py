@@ -1,12 +1,12 @@
-"""An exchange that an asynchronous client sends, on the event loop of the task that asks for it."""
+"""Send an exchange by an asynchronous client, on the event loop of the task that asks for it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
 from threading import get_ident
 
-from wecom_auth._credential.exchange import Abandoned, Answer, Send
+from wecom_auth._credential.exchange import Abandoned, Answer, Send, unreached
 from wecom_auth._source import aio, process, transport
-from wecom_auth.errors import TokenTimeout, TokenUnavailable
+from wecom_auth.errors import TokenUnavailable
 
 Exchange = tuple[str, str, Mapping[str, str], bytes | None]
 """Method, URL, headers and body."""
@@ -31,7 +31,8 @@ def on_this_loop(
         try:
             outcome = run(lambda: exchange((method, url, headers, body), seconds), seconds)
         except TimeoutError:
-            outcome = TokenTimeout(f"gettoken failed: no answer within {seconds:.3g} s")
+            late = TimeoutError(f"no answer within {seconds:.3g} s")
+            outcome = unreached(late, url, seconds)
         except (OSError, CancelledError):
             raise Abandoned from None
         if isinstance(outcome, TokenUnavailable):

@@ -20,7 +20,7 @@ _NO_ANSWERS = (str, bytes, int, float, list, type(None))
 
 
 class Unreadable(Exception):
-    """This is an answer, and nobody can look into it any more, or yet."""
+    """Say that this is an answer, and nobody can look into it any more, or yet."""
 
 
 def errcode_of(said: Any, codes: frozenset[int]) -> int | None:

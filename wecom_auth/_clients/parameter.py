@@ -1,4 +1,4 @@
-"""The parameter of a decorated function that takes the token."""
+"""Find the parameter of a decorated function that takes the token."""
 
 import inspect
 from collections.abc import Callable
@@ -13,9 +13,9 @@ _BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class TokenParameter:
-    """The parameter that takes the token. Callers need not know of it.
+    """Hold the parameter that takes the token. Callers need not know of it.
 
-    Last, behind `*`, or in `**kwargs`: what a caller passes there, by position too, is a token of
+    Last, after `*`, or in `**kwargs`: what a caller passes there, by position too, is a token of
     the caller's own. With others after it (`def send(access_token, content)`), arguments by
     position are the others', unless there are too many for them; that can be told only where
     none of the others may be left out, so anything else is refused.
@@ -47,7 +47,7 @@ class TokenParameter:
 
     @property
     def signature(self) -> inspect.Signature:
-        """The signature that callers see."""
+        """Return the signature that callers see."""
         there = self.whole.parameters.values()
         return self.whole.replace(parameters=[p for p in there if p.name != self._name])
 

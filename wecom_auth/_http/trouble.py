@@ -32,10 +32,10 @@ _NUMBERS = {
 }
 _NAMES = (
     ("dns", r"NameResolutionError|ClientConnectorDNSError"),
-    ("timeout_connect", r"ConnectTimeout|ConnectTimeoutError|ConnectionTimeoutError"),
+    ("timeout_connect", r"(Connect|Pool)Timeout|ConnectTimeoutError|ConnectionTimeoutError"),
     ("timeout_read", r"(Read|Write)Timeout|ReadTimeoutError|SocketTimeoutError|TokenTimeout"),
     ("reset", r"RemoteDisconnected|RemoteProtocolError|ServerDisconnectedError|IncompleteRead"),
-    ("reset", r"BadStatusLine|ChunkedEncodingError|ReadError|WriteError|ProtocolError"),
+    ("reset", r"BadStatusLine|ChunkedEncodingError|(Read|Write|ClientPayload|Protocol)Error"),
     ("timeout_read", r"TimeoutError|ServerTimeoutError"),
     ("proxy_down", r"InvalidProxyURL"),
 )

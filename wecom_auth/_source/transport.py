@@ -1,7 +1,7 @@
 """Send an exchange by requests: without the session's retries, over connections of its own."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import requests
@@ -41,7 +41,9 @@ def by_adapter(
         try:
             request = prepare(requests.Request(method, url, headers=dict(headers), data=body))
             response = own.send(request, **bounded)
-            return Answer(response.status_code, response.headers, _read(response, deadline))
+            with response:
+                answer = gather(response.iter_content(1), deadline)
+            return Answer(response.status_code, response.headers, answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = unreached(error, url, seconds)
         finally:
@@ -87,14 +89,21 @@ def _apart(adapter: BaseAdapter) -> BaseAdapter:
     return own
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """Read a small body as it arrives, byte by byte: a server may drip it."""
+def gather(pieces: Iterable[bytes], deadline: float) -> bytes:
+    """Read a small body as it arrives: a server may drip it.
+
+    Args:
+        pieces: of the body; no more of them are read than an answer is long.
+        deadline: on the clock of `waiting`.
+
+    Raises:
+        TimeoutError: it did not end in time.
+    """
     body = bytearray()
-    with response:
-        for piece in response.iter_content(1):
-            body += piece
-            if len(body) > BODY_LIMIT:
-                break
-            if waiting() > deadline:
-                raise requests.ReadTimeout("the answer did not end in time")
+    for piece in pieces:
+        body += piece
+        if len(body) > BODY_LIMIT:
+            break
+        if waiting() > deadline:
+            raise TimeoutError("the answer did not end in time")
     return bytes(body)

@@ -166,6 +166,7 @@ def redirecting(fake: FakeWeCom, to: str) -> None:
 @for_all()
 def test_a_redirect_on_the_same_host_works(world: World):
     async def body(talk: Talk) -> None:
+        world.fake.route("tag/list", {"errcode": 0, "errmsg": "ok"})
         for location in (
             "/cgi-bin/user/get?userid=a",
             f"{world.server.url}/cgi-bin/tag/list",

@@ -1,4 +1,4 @@
-"""The driver for aiohttp: a middleware that authorises what a session sends."""
+"""Drive aiohttp: a middleware authorises what a session sends."""
 
 try:
     import aiohttp

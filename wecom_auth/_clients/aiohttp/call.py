@@ -1,4 +1,4 @@
-"""One call over aiohttp, as a flow drives it: send it with a token, look, send it again."""
+"""Make one call over aiohttp, as a flow drives it: send with a token, look, send again."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,7 +21,7 @@ Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
 
 class Call:
-    """One call of a request without a token in its URL.
+    """Make one call of a request without a token in its URL.
 
     Args:
         request: as aiohttp has made it; it shows no token at any time.

@@ -15,10 +15,9 @@ from yarl import URL
 
 from wecom_auth._clients.onloop import Exchange, on_this_loop
 from wecom_auth._clients.requests.send import OF_CALL
-from wecom_auth._credential.exchange import Abandoned, Answer, Send
-from wecom_auth._http.redaction import redact
+from wecom_auth._credential.exchange import Abandoned, Answer, Send, unreached
 from wecom_auth._http.verdict import BODY_LIMIT
-from wecom_auth.errors import TokenConnectionError, TokenTimeout, TokenUnavailable
+from wecom_auth.errors import TokenUnavailable
 
 
 def by_session(call: Any) -> Send:
@@ -51,7 +50,7 @@ async def _exchange(call: Any, what: Exchange, seconds: float) -> Answer | Token
             async with response:
                 return Answer(response.status, response.headers, await _read(response.content))
         except (ClientError, OSError) as error:
-            return _failure(error)
+            return unreached(error, url, seconds)
 
 
 def _headers_of(call: Any) -> dict[str, str]:
@@ -90,11 +89,3 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     while len(body) <= BODY_LIMIT and (more := await content.read(BODY_LIMIT)):
         body += more
     return body
-
-
-def _failure(error: Exception) -> TokenUnavailable:
-    text = redact(f"gettoken failed: {type(error).__name__}: {error}")
-    if isinstance(error, TimeoutError):
-        return TokenTimeout(text)
-    cut_off = aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError
-    return (TokenConnectionError if isinstance(error, cut_off) else TokenUnavailable)(text)

@@ -1,28 +1,20 @@
-"""The middleware of a session: it authorises what the session sends."""
+"""Authorise what a session of aiohttp sends, by a middleware."""
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from wecom_auth._call.retry import ONLY_TOKENS, Answered, Retry
-from wecom_auth._call.route import Route
+from wecom_auth._call.retry import Answered
 from wecom_auth._clients.aiohttp.call import Call
 from wecom_auth._clients.aiohttp.wire import is_authorised, leave_out
-from wecom_auth._credential.credential import Credential
-from wecom_auth._source.source import TokenSource, as_source
+from wecom_auth._clients.routed import Routed
 
 
-class Middleware:
-    """A client middleware that puts a valid token into the calls of a session.
+class Middleware(Routed):
+    """Put a valid token into the calls of a session, as a client middleware.
 
     Args:
         source: a `TokenSource`, a credential, or a route.
         retry: errcodes to retry beside those that reject the token.
     """
-
-    def __init__(
-        self, source: TokenSource | Credential | Route, *, retry: Retry | None = None
-    ) -> None:
-        self.route = source if isinstance(source, Route) else Route([as_source(source)])
-        self._retry = retry or ONLY_TOKENS
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send a WeCom call with a token; once more if that is rejected. Leave others alone.
@@ -33,10 +25,10 @@ class Middleware:
             CredentialError, TokenUnavailable: no token could be had; `ClientError` as well.
         """
         url = str(request.url)
-        source = self.route.find(url, request)
-        name = None if source is None else source.credential.parameter_for(url)
-        if source is None or name is None or is_authorised(request):
+        found = self.route.match(url, request)
+        if found is None or is_authorised(request):
             return await handler(request)
+        source, name = found
         if (name in url or "%" in url) and (brought := leave_out(request, name)):
             source.warn_of_foreign_token(brought)
         call = Call(request, handler, source, name, self._retry)
@@ -47,6 +39,3 @@ class Middleware:
         response = await call.send(token)
         code = await call.errcode(response)
         return response if code is None else await call.finish(token, Answered(response, code))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.route.sources))})"

@@ -1,4 +1,4 @@
-"""`attach` for a session of aiohttp."""
+"""Attach to a session of aiohttp."""
 
 from typing import Any
 from weakref import ref
@@ -34,7 +34,7 @@ def _ours(session: Any) -> Middleware | None:
 
 
 class _Requests:
-    """The session's `_request`; it holds no session, which would keep itself alive."""
+    """Replace the session's `_request`; hold no session, which would keep itself alive."""
 
     def __init__(self, session: Any, ours: Middleware) -> None:
         self._session, self._ours = ref(session), ours

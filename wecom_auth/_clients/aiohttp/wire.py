@@ -1,4 +1,4 @@
-"""The request as it goes out: with the token, while it shows itself without."""
+"""Send the request with the token, while it shows itself without."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from wecom_auth._http import query
 
 
 class Wire:
-    """Sends one request with a token, in place of its own `send`.
+    """Send one request with a token, in place of its own `send`.
 
     Only while aiohttp writes the head of the request does its URL hold the token: what looks at it
     before (middlewares, the connector and its errors) and after (the answer, a writer's error)
@@ -39,7 +39,7 @@ class Wire:
             response: ClientResponse = await type(request).send(request, connection)
             return response
         url = query.append(str(visible), self._parameter, self._token.escaped)
-        request.url = URL(url, encoded=True)  # else aiohttp would encode the query anew
+        request.url = URL(url, encoded=True)  # else aiohttp would encode the query again
         if request._traces:
             _show_traces(request, visible)
         try:

@@ -1,1 +1,1 @@
-"""The driver for httpx and httpx2, sync and async: transport, auth, and what they share."""
+"""Drive httpx and httpx2, sync and async: transport, auth, and what they share."""

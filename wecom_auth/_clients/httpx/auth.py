@@ -1,4 +1,4 @@
-"""The auth: one call, or a client's `auth`; the client itself sends what it yields."""
+"""Authorise one call, or a client's, by an auth; the client itself sends what it yields."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, NamedTuple, cast
@@ -8,7 +8,7 @@ from wecom_auth._call.flow import Send, call
 from wecom_auth._call.retry import ONLY_TOKENS, Answered, Retry
 from wecom_auth._clients.httpx.body import rewind, start_of
 from wecom_auth._clients.httpx.call import call_limit
-from wecom_auth._clients.httpx.dressed import dress
+from wecom_auth._clients.httpx.dressed import dress_as
 from wecom_auth._clients.httpx.library import kit_of
 from wecom_auth._clients.httpx.peek import alook, look
 from wecom_auth._clients.httpx.transport import AUTHORISED
@@ -31,7 +31,7 @@ class _Outgoing(NamedTuple):
 
 
 class Auth:
-    """The flow of one call, for both libraries, sync and async.
+    """Carry the flow of one call, for both libraries, sync and async.
 
     Args:
         source: a `TokenSource`, or a credential.
@@ -61,13 +61,13 @@ class Auth:
         except StopIteration:
             return
         except WeComError as error:
-            failure = dress(error, kit.library, request)
+            failure = dress_as(error, kit.library, request)
         finally:
             steps.close()
         raise failure  # out here, where the error that it stands for is no context
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """`sync_auth_flow` in a coroutine."""
+        """Do the same as `sync_auth_flow`, in a coroutine."""
         kit, limit = kit_of(request), call_limit(request)
         steps, reply = self._steps(request), cast(Any, None)
         try:
@@ -81,7 +81,7 @@ class Auth:
         except StopIteration:
             return
         except WeComError as error:
-            failure = dress(error, kit.library, request)
+            failure = dress_as(error, kit.library, request)
         finally:
             steps.close()
         raise failure

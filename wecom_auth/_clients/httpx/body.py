@@ -1,4 +1,4 @@
-"""The body of a request: where it starts, and whether it can be sent again whole.
+"""Find where the body of a request starts, and whether it can be sent again whole.
 
 httpx sends a file again from where it stands and a generator not at all: in place of the
 platform's answer the caller would get "Too little data for declared Content-Length". A multipart

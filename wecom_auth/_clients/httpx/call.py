@@ -1,24 +1,23 @@
-"""One call over httpx, as a flow drives it: send it with a token, look, send it again."""
+"""Make one call over httpx, as a flow drives it: send with a token, look, send again."""
 
 from typing import Any
 
 from wecom_auth._call.drive import drive, drive_async
 from wecom_auth._call.flow import Flow, call
 from wecom_auth._call.retry import Answered, Retry
+from wecom_auth._clients.echo import without_token
 from wecom_auth._clients.httpx import exchange
 from wecom_auth._clients.httpx.body import rewind, start_of
-from wecom_auth._clients.httpx.dressed import clean_error, dress
+from wecom_auth._clients.httpx.dressed import clean_error, dress_as
 from wecom_auth._clients.httpx.peek import alook, look
 from wecom_auth._clients.httpx.wire import at_url, hidden_token, shown_token
 from wecom_auth._credential.token import Token
-from wecom_auth._http import query
-from wecom_auth._http.redaction import without
 from wecom_auth._source.source import TokenSource
 from wecom_auth.errors import WeComError
 
 
 class Call:
-    """One call of a request without a token in its URL.
+    """Make one call of a request without a token in its URL.
 
     Args:
         way: the transport that sends it, and an exchange as well.
@@ -59,7 +58,7 @@ class Call:
         raise failure  # out here, where the error with the token in it is no context
 
     async def asend(self, token: Token) -> Any:
-        """`send` in a coroutine."""
+        """Do the same as `send`, in a coroutine."""
         try:
             response = await self._way.transport.handle_async_request(self._outgoing(token))
         except self._kit.library.RequestError as error:
@@ -75,7 +74,7 @@ class Call:
         return look(self._kit.peeked, response, self._codes)
 
     async def aerrcode(self, response: Any) -> int | None:
-        """`errcode` in a coroutine."""
+        """Do the same as `errcode`, in a coroutine."""
         return await alook(self._kit.peeked, response, self._codes)
 
     # --- the rare path ---
@@ -92,17 +91,17 @@ class Call:
             flow = self._flow(token, first, limit)
             return drive(flow, self.source, self._attempt, timeout=limit, via=via)
         except WeComError as error:
-            failure = dress(error, self._kit.library, self._request)
+            failure = dress_as(error, self._kit.library, self._request)
         raise failure  # out here, where the error that it stands for is no context
 
     async def afinish(self, token: Token | None, first: Answered | None) -> Any:
-        """`finish` in a coroutine."""
+        """Do the same as `finish`, in a coroutine."""
         limit, via = call_limit(self._request), exchange.async_send(self._way, self._request)
         try:
             flow = self._flow(token, first, limit)
             return await drive_async(flow, self.source, self._aattempt, timeout=limit, via=via)
         except WeComError as error:
-            failure = dress(error, self._kit.library, self._request)
+            failure = dress_as(error, self._kit.library, self._request)
         raise failure
 
     def _flow(self, token: Token | None, first: Answered | None, limit: float | None) -> Flow:
@@ -141,11 +140,12 @@ class Call:
         return at_url(self._request, url)
 
     def _clean(self, response: Any, token: Token) -> Any:
-        """Take the token out of `Location`, in which a proxy may echo the URL it was asked for."""
-        location = response.headers.get("Location") or ""
-        clean = without(query.drop(location, self._parameter), (token.value,))
-        if clean != location:
-            response.headers["Location"] = clean
+        """Take the token out of the headers, where a proxy may echo the URL it was asked for."""
+        headers = ((each.decode("latin-1") for each in pair) for pair in response.headers.raw)
+        clean = without_token(((name, value) for name, value in headers), self._parameter, token)
+        if clean is not None:
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in clean]
+            response.headers = type(response.headers)(raw)
         return response
 
 

@@ -1,4 +1,4 @@
-"""`attach` for the clients of httpx and httpx2."""
+"""Attach to the clients of httpx and httpx2."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ def route_of(client: Any) -> Route:
 
 
 def _bases(client: Any) -> tuple[type, Any]:
-    """Return the base of this client's transports, and the class of ours."""
+    """Return the base of this client's transports, and the class of this package's."""
     library = kit_of(client).library
     if isinstance(client, library.Client):
         return library.BaseTransport, transport_class(SyncTransport, library.BaseTransport)

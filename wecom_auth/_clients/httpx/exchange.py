@@ -3,28 +3,28 @@
 A pool that downloads hold has no connection to give, and one that a NAT has forgotten no answer.
 """
 
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError
-from threading import get_ident
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from wecom_auth._clients.httpx.library import Kit
 from wecom_auth._clients.httpx.wire import at_url, hidden
+from wecom_auth._clients.onloop import Exchange, on_this_loop
 from wecom_auth._clients.requests.send import OF_CALL
-from wecom_auth._credential.exchange import Abandoned, Answer, Send
+from wecom_auth._clock import waiting
+from wecom_auth._credential.exchange import Answer, Send, unreached
 from wecom_auth._http.redaction import redact
 from wecom_auth._http.verdict import BODY_LIMIT
-from wecom_auth._source import aio, process, transport
-from wecom_auth.errors import TokenConnectionError, TokenTimeout, TokenUnavailable
+from wecom_auth._source.transport import gather
+from wecom_auth.errors import TokenUnavailable
 
 _STATE = {"_connections", "_requests", "_optional_thread_lock", "_retries"}
 """The attributes of a pool that are its own, in both versions of httpcore."""
 
 
 class Way(NamedTuple):
-    """The way that calls go.
+    """Name the way that calls go.
 
     Attributes:
         kit: of the library.
@@ -50,18 +50,19 @@ def sync_send(way: Way, call: Any) -> Send:
     def send(
         method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Answer:
+        deadline = waiting() + seconds
         request, auth = _prepare(way, call, (method, url, headers, body), seconds)
-        own, failure = _apart(way), None
+        own = _apart(way)
         try:
             if auth is not None:
                 request = next(auth.sync_auth_flow(request))
             response = own.handle_request(_hide(way, request))
             try:
-                return _answer(response, _read(way, response, time.monotonic() + seconds))
+                return _answer(response, gather(response.iter_bytes(), deadline))
             finally:
                 response.close()
         except (way.kit.library.RequestError, OSError) as error:
-            failure = _failure(way, error)
+            failure = unreached(error, url, seconds)
         finally:
             if own is not way.transport:
                 way.kit.library.HTTPTransport.close(own)
@@ -72,29 +73,11 @@ def sync_send(way: Way, call: Any) -> Send:
 
 def async_send(way: Way, call: Any) -> Send:
     """Return a `Send` that goes this way, on the event loop of the task that asks for it."""
-    run, home = aio.runner(), get_ident()
-
-    def send(
-        method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
-    ) -> Answer:
-        what = (method, url, headers, body)
-        if get_ident() == home:  # no thread starts: the loop cannot wait for itself
-            return transport.by_session(process.session())(*what, seconds)
-        try:
-            outcome = run(lambda: _exchange(way, call, what, seconds), seconds)
-        except TimeoutError:
-            outcome = TokenTimeout(f"gettoken failed: no answer within {seconds:.3g} s")
-        except (OSError, CancelledError):
-            raise Abandoned from None
-        if isinstance(outcome, TokenUnavailable):
-            raise outcome
-        return outcome
-
-    return send
+    return on_this_loop(partial(_exchange, way, call))
 
 
 async def _exchange(
-    way: Way, call: Any, what: tuple[Any, ...], seconds: float
+    way: Way, call: Any, what: Exchange, seconds: float
 ) -> Answer | TokenUnavailable:
     """Send on this loop; a failure is returned, because whatever is raised says the loop ended."""
     request, auth = _prepare(way, call, what, seconds)
@@ -110,13 +93,13 @@ async def _exchange(
         finally:
             await response.aclose()
     except (way.kit.library.RequestError, OSError) as error:
-        return _failure(way, error)
+        return unreached(error, what[1], seconds)
     finally:
         if own is not way.transport:
             await way.kit.library.AsyncHTTPTransport.aclose(own)
 
 
-def _prepare(way: Way, call: Any, what: tuple[Any, ...], seconds: float) -> tuple[Any, Any]:
+def _prepare(way: Way, call: Any, what: Exchange, seconds: float) -> tuple[Any, Any]:
     """Return the request as the client prepares its calls, and the client's auth."""
     method, url, headers, body = what
     # A first try may use all of the time; only connecting is bounded, for a second try.
@@ -163,18 +146,6 @@ def _answer(response: Any, body: bytes) -> Answer:
     return Answer(response.status_code, response.headers, body)
 
 
-def _read(way: Way, response: Any, deadline: float) -> bytes:
-    """Read a small body as it arrives: a server may drip it."""
-    body = bytearray()
-    for piece in response.iter_bytes():
-        body += piece
-        if len(body) > BODY_LIMIT:
-            break
-        if time.monotonic() > deadline:
-            raise way.kit.library.ReadTimeout("the answer did not end in time")
-    return bytes(body)
-
-
 async def _aread(response: Any) -> bytes:
     body = bytearray()
     pieces = response.aiter_bytes()
@@ -184,11 +155,3 @@ async def _aread(response: Any) -> bytes:
             break
     await pieces.aclose()
     return bytes(body)
-
-
-def _failure(way: Way, error: Exception) -> TokenUnavailable:
-    library, text = way.kit.library, f"gettoken failed: {type(error).__name__}: {error}"
-    if isinstance(error, library.TimeoutException):
-        return TokenTimeout(redact(text))
-    reached = not isinstance(error, library.TransportError | OSError)
-    return (TokenUnavailable if reached else TokenConnectionError)(redact(text))

@@ -1,4 +1,4 @@
-"""httpx and httpx2: one driver serves both, because they differ in hardly more than their name."""
+"""Serve httpx and httpx2 by one driver: they differ in hardly more than their name."""
 
 import sys
 from contextlib import suppress
@@ -13,7 +13,7 @@ NAMES = ("httpx", "httpx2")
 
 
 class Kit(NamedTuple):
-    """One of the libraries, and the classes that are made of its own.
+    """Hold one of the libraries, and the classes that are made of its own.
 
     Attributes:
         library: the module httpx or httpx2.

@@ -3,10 +3,10 @@
 A transport never knows whether the caller streams, so no more is read than a rejection is long.
 """
 
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from wecom_auth._clients.requests.peek import decode
 from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
 
 _READ = {
@@ -36,7 +36,7 @@ def _headers_of(response: Any, codes: frozenset[int]) -> dict[str, str] | None:
 
 
 class Peeked:
-    """A body that first gives back what was read of it, and then the rest.
+    """Give back first what was read of a body, and then the rest.
 
     A failure met while looking is kept for the reader whose body it cuts short. A body that was
     read to its end is closed at once: its end alone does not free the connection.
@@ -56,7 +56,7 @@ class Peeked:
 
     @property
     def elapsed(self) -> Any:
-        """The time the call took, where the body as it came knows that."""
+        """Return the time the call took, where the body as it came knows that."""
         return getattr(self._stream, "elapsed", None)
 
     def peek(self) -> bytes | None:
@@ -78,7 +78,7 @@ class Peeked:
         return None if self._error else b"".join(self._pieces)
 
     async def apeek(self) -> bytes | None:
-        """`peek` in a coroutine."""
+        """Do the same as `peek`, in a coroutine."""
         size, rest = 0, aiter(self._stream)
         try:
             async for piece in rest:
@@ -121,7 +121,7 @@ class Peeked:
             self._stream.close()
 
     async def aclose(self) -> None:
-        """`close` in a coroutine."""
+        """Do the same as `close`, in a coroutine."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -151,18 +151,18 @@ def look(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
     if response.is_stream_consumed:
         return errcode_in(_content(kind, response), codes, headers)
     response.stream = peeked = kind(response.stream)
-    return errcode_in(_decode(kind, peeked.peek(), headers), codes, headers)
+    return _errcode(peeked.peek(), codes, headers)
 
 
 async def alook(kind: Any, response: Any, codes: frozenset[int]) -> int | None:
-    """`look` in a coroutine."""
+    """Do the same as `look`, in a coroutine."""
     headers = _headers_of(response, codes)
     if headers is None:
         return None
     if response.is_stream_consumed:
         return errcode_in(_content(kind, response), codes, headers)
     response.stream = peeked = kind(response.stream)
-    return errcode_in(_decode(kind, await peeked.apeek(), headers), codes, headers)
+    return _errcode(await peeked.apeek(), codes, headers)
 
 
 def _content(kind: Any, response: Any) -> bytes | None:
@@ -174,17 +174,5 @@ def _content(kind: Any, response: Any) -> bytes | None:
     return content
 
 
-def _decode(kind: Any, body: bytes | None, headers: dict[str, str]) -> bytes | None:
-    encoding = headers.get("Content-Encoding")
-    if not body or not encoding:
-        return body
-    library = kind.library
-    try:
-        if encoding.lower() == "gzip":  # for a tenth of what a Response costs
-            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, BODY_LIMIT + 1)
-        content: bytes = library.Response(
-            200, headers={"Content-Encoding": encoding}, content=body
-        ).content
-    except (library.DecodingError, zlib.error):
-        return None
-    return content
+def _errcode(body: bytes | None, codes: frozenset[int], headers: dict[str, str]) -> int | None:
+    return errcode_in(body and decode(body, headers.get("Content-Encoding")), codes, headers)

@@ -1,19 +1,20 @@
-"""The transports: they authorise what a client sends, around the transport it has."""
+"""Authorise what a client sends, by a transport around the one it has."""
 
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
-from wecom_auth._call.retry import ONLY_TOKENS, Answered, Retry
+from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._call.route import Route
 from wecom_auth._clients.httpx.call import Call
 from wecom_auth._clients.httpx.exchange import Way
 from wecom_auth._clients.httpx.library import Kit, kit_of
 from wecom_auth._clients.httpx.wire import at_url
+from wecom_auth._clients.routed import Routed
 from wecom_auth._credential.credential import Credential
 from wecom_auth._http import query
 from wecom_auth._source import process
-from wecom_auth._source.source import TokenSource, as_source
+from wecom_auth._source.source import TokenSource
 
 AUTHORISED = "wecom_auth"
 """The extension of a request that a `WeComAuth` looks after."""
@@ -23,8 +24,8 @@ def _nobody() -> None:
     return None
 
 
-class Transport:
-    """What the transports of both libraries, sync and async, have in common.
+class Transport(Routed):
+    """Do what the transports of both libraries, sync and async, have in common.
 
     Args:
         source: a `TokenSource`, a credential, or a route.
@@ -46,8 +47,7 @@ class Transport:
     ) -> None:
         if inner is not None and not hasattr(inner, self.method):
             raise TypeError(f"inner must be a transport with {self.method}, not {inner!r}")
-        self.route = source if isinstance(source, Route) else Route([as_source(source)])
-        self._retry = retry or ONLY_TOKENS
+        super().__init__(source, retry=retry)
         self._client = client
         self._ways: dict[type, Way] = {}
         self._inner = inner
@@ -67,10 +67,10 @@ class Transport:
         """Return the call that this request is, or the transport that sends it as it is."""
         way = self._ways.get(type(request)) or self._way(request)
         url = str(request.url)
-        source = self.route.find(url, request)
-        name = None if source is None else source.credential.parameter_for(url)
-        if source is None or name is None:
+        found = self.route.match(url, request)
+        if found is None:
             return way.transport
+        source, name = found
         if name in url or "%" in url:  # %61ccess_token
             if AUTHORISED in request.extensions and name in url:
                 return way.transport
@@ -82,12 +82,9 @@ class Transport:
             raise AttributeError(name)
         return getattr(self._inner, name)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.route.sources))})"
-
 
 class SyncTransport(Transport):
-    """The transport of a `Client`."""
+    """Authorise the calls of a `Client`."""
 
     own, method = "HTTPTransport", "handle_request"
 
@@ -129,7 +126,7 @@ class SyncTransport(Transport):
 
 
 class AsyncTransport(Transport):
-    """The transport of an `AsyncClient`."""
+    """Authorise the calls of an `AsyncClient`."""
 
     own, method = "AsyncHTTPTransport", "handle_async_request"
 

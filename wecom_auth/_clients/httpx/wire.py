@@ -1,4 +1,4 @@
-"""The request that goes out: the caller's own one, at a URL with the token."""
+"""Make the request that goes out: the caller's own one, at a URL with the token."""
 
 from typing import Any
 

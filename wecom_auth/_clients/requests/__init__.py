@@ -1,1 +1,1 @@
-"""The driver for requests (and niquests): adapter, auth, and what looks into an answer."""
+"""Drive requests (and niquests): adapter, auth, and what looks into an answer."""

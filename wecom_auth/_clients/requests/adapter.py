@@ -1,4 +1,4 @@
-"""The session adapter: it authorises what a session sends, around the adapter it has."""
+"""Authorise what a session sends, by an adapter around the one it has."""
 
 from collections.abc import MutableMapping
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from ..._call.route import Route
 from ..._credential.credential import Credential
 from ..._http import query
 from ..._http.scope import mounts
-from ..._source.source import TokenSource, as_source
+from ..._source.source import TokenSource
+from ..routed import Routed
 from .answer import verdict
 from .auth import is_authorised
 from .call import Call
@@ -22,8 +23,8 @@ from .send import by_name, has_passed, send_clean, send_on
 S = TypeVar("S", bound=requests.Session)
 
 
-class WeComAdapter(BaseAdapter):
-    """A transport adapter that puts a valid `access_token` into the calls it sends.
+class WeComAdapter(Routed, BaseAdapter):
+    """Put a valid `access_token` into the calls of a session, as a transport adapter.
 
     Mount it yourself, or let `attach` do that. The token is not to be seen in the response, in
     its request, or in a connection error.
@@ -48,12 +49,10 @@ class WeComAdapter(BaseAdapter):
         *,
         retry: Retry = ONLY_TOKENS,
     ) -> None:
-        super().__init__()
+        Routed.__init__(self, source, retry=retry)
         if inner is not None and (isinstance(inner, type) or not hasattr(inner, "send")):
             raise TypeError(f"inner must be a requests adapter, not {type(inner).__name__}")
-        self.route = source if isinstance(source, Route) else Route([as_source(source)])
         self._inner = inner or HTTPAdapter()
-        self._retry = retry
 
     def send(
         self, request: requests.PreparedRequest, *args: Any, **options: Any
@@ -113,9 +112,6 @@ class WeComAdapter(BaseAdapter):
             raise AttributeError(name)
         return getattr(self._inner, name)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.route.sources))})"
-
 
 def _without_token(
     request: requests.PreparedRequest, source: TokenSource, name: str
@@ -128,7 +124,7 @@ def _without_token(
 
 
 class SessionAdapter(WeComAdapter):
-    """The adapter that `attach` mounts: the session's own adapter for the URL goes on sending.
+    """Serve a session that `attach` has mounted this on; its own adapter goes on sending.
 
     Args:
         route: the sources of the session's tokens.

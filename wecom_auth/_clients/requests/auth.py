@@ -1,4 +1,4 @@
-"""The auth class: one call, or a session's `auth`."""
+"""Authorise one call, or a session's, by an auth."""
 
 from functools import partial
 from threading import get_ident
@@ -20,7 +20,7 @@ from .send import SEND_OPTIONS, way_before
 
 
 class WeComAuth(AuthBase):
-    """Authorises WeCom calls: `requests.get(url, auth=WeComAuth(app))`, or `session.auth = …`.
+    """Authorise WeCom calls: `requests.get(url, auth=WeComAuth(app))`, or `session.auth = …`.
 
     Calls to other hosts, webhooks and token endpoints pass untouched. A rejected token is
     replaced and the call is made again, once. Where a connection fails, requests itself raises
@@ -81,14 +81,14 @@ def is_authorised(request: requests.PreparedRequest) -> bool:
 
 
 def _others(request: requests.PreparedRequest) -> list[Any]:
-    """Return the response hooks of others; of ours, another app's may stand before this one."""
+    """Return the response hooks of others; another app's hook may stand before this one."""
     hooks: Any = getattr(request, "hooks", None)
     found = hooks and hooks.get("response")
     return [hook for hook in found if not isinstance(hook, _Answered)] if found else []
 
 
 class _Answered:
-    """The response hook: retries what was rejected, and hides the token.
+    """Retry what was rejected, and hide the token, as a response hook.
 
     It rides along on redirects, runs in whatever thread sends, and runs twice under requests-cache.
     It knows the authorised URL by its hash and keeps no token: the exception of a failed call holds

@@ -1,4 +1,4 @@
-"""One call over requests, as a flow drives it: send it with a token, look, send it again."""
+"""Make one call over requests, as a flow drives it: send with a token, look, send again."""
 
 import time
 from datetime import timedelta
@@ -24,7 +24,7 @@ _WHOLE = bytes | str | bytearray | memoryview
 
 
 class Call:
-    """One call of a request without a token in its URL.
+    """Make one call of a request without a token in its URL.
 
     Args:
         adapter: sends it.

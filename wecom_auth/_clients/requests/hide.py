@@ -8,6 +8,7 @@ import requests
 
 from ..._http import query
 from ..._http.redaction import redact, without
+from .. import echo
 
 E = TypeVar("E", bound=OSError)
 
@@ -73,9 +74,9 @@ def clean_echo(response: requests.Response, name: str, tokens: Iterable[str] = (
     for headers in _headers_of(response):
         for header in set(headers.keys()):
             values = _values(headers, header)
-            clean = [_without_echo(header, value, name, secrets) for value in values]
-            if clean != values:
-                _replace(headers, header, clean)
+            cleaned = [echo.clean(header, value, name, secrets) for value in values]
+            if cleaned != values:
+                _replace(headers, header, cleaned)
     for cookie in response.cookies:
         if cookie.value:
             cookie.value = without(cookie.value, secrets)
@@ -98,11 +99,6 @@ def _replace(headers: Any, header: str, values: list[str]) -> None:
     add = getattr(headers, "add", headers.__setitem__)  # to email's, an item is one more
     for value in values:
         add(header, value)
-
-
-def _without_echo(header: str, value: str, name: str, secrets: list[str]) -> str:
-    is_url = header.lower() in ("location", "content-location")
-    return without(query.drop(value, name) if is_url else value, secrets)
 
 
 def clean_error(error: E, visible: requests.PreparedRequest, *secrets: str) -> E:

@@ -25,7 +25,7 @@ SEND_OPTIONS = ("stream", "timeout", "verify", "cert", "proxies")
 def by_name(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a `send` that was given some of them by position.
 
-    They are handed on by name, as requests does it: not every adapter takes them in its order.
+    They are passed on by name, as requests does it: not every adapter takes them in its order.
 
     Raises:
         TypeError: there are too many, or one comes twice.
@@ -80,7 +80,7 @@ def send_clean(
     request: requests.PreparedRequest,
     by: object = None,
 ) -> requests.Response:
-    """`send_on`, and let an error show the visible request in place of the one with the token."""
+    """Do as `send_on`; let an error show the visible request, not the one with the token."""
     mark = _passage.set((adapter, by, request.url or "", _passage.get()))
     try:
         return adapter.send(request, **options)
@@ -140,7 +140,7 @@ def _prepare_by(session: Any, request: requests.Request) -> requests.PreparedReq
 
 
 class _OfNiquests:
-    """An adapter of niquests, whose urllib3 has another class for a timeout."""
+    """Send by an adapter of niquests, whose urllib3 has another class for a timeout."""
 
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter

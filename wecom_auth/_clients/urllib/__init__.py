@@ -1,1 +1,1 @@
-"""The driver for urllib: a handler that authorises what an opener sends."""
+"""Drive urllib: a handler authorises what an opener sends."""

@@ -1,4 +1,4 @@
-"""One call over urllib, as a flow drives it: send it with a token, look, send it again."""
+"""Make one call over urllib, as a flow drives it: send with a token, look, send again."""
 
 import socket
 from typing import Any
@@ -21,7 +21,7 @@ from wecom_auth.errors import TokenTimeout, WeComError
 
 
 class Call:
-    """One call of a caller's request, which itself is left as it is.
+    """Make one call of a caller's request, which itself is left as it is.
 
     Args:
         handler: sends it by what stands after it in its opener.

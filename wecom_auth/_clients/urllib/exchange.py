@@ -3,8 +3,8 @@
 What instruments the opener sees its URL without the secret.
 """
 
-import time
 from collections.abc import Mapping
+from functools import partial
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -12,10 +12,10 @@ from urllib.request import OpenerDirector, Request
 
 from wecom_auth._clients.requests.send import OF_CALL
 from wecom_auth._clients.urllib.wire import Exchange
-from wecom_auth._credential.exchange import Answer, Send
-from wecom_auth._http.redaction import redact
+from wecom_auth._clock import waiting
+from wecom_auth._credential.exchange import Answer, Send, unreached
 from wecom_auth._http.verdict import BODY_LIMIT
-from wecom_auth.errors import TokenConnectionError, TokenTimeout, TokenUnavailable
+from wecom_auth._source.transport import gather
 
 
 def by_opener(opener: OpenerDirector, call: Request) -> Send:
@@ -30,13 +30,14 @@ def by_opener(opener: OpenerDirector, call: Request) -> Send:
     def send(
         method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Answer:
+        deadline = waiting() + seconds
         request = Exchange(url, body, {**theirs, **headers}, method)
         try:
             with _open(opener, request, seconds) as response:
-                text = _read(response, time.monotonic() + seconds)
-                return Answer(response.code, response.headers, text)
+                pieces = iter(partial(response.read1, BODY_LIMIT), b"")
+                return Answer(response.code, response.headers, gather(pieces, deadline))
         except (OSError, HTTPException) as error:
-            failure = _failure(error)
+            failure = unreached(error, url, seconds)
         raise failure  # out here, where the error that it stands for is no context
 
     return send
@@ -47,21 +48,3 @@ def _open(opener: OpenerDirector, request: Request, seconds: float) -> Any:
         return opener.open(request, timeout=seconds)
     except HTTPError as answer:
         return answer
-
-
-def _read(response: Any, deadline: float) -> bytes:
-    """Read a small body as it arrives: a server may drip it."""
-    body = b""
-    while len(body) <= BODY_LIMIT and (more := response.read1(BODY_LIMIT)):
-        body += more
-        if time.monotonic() > deadline:
-            raise TimeoutError("the answer did not end in time")
-    return body
-
-
-def _failure(error: Exception) -> TokenUnavailable:
-    text = redact(f"gettoken failed: {type(error).__name__}: {error}")
-    timed_out = isinstance(error, TimeoutError) or isinstance(
-        getattr(error, "reason", None), TimeoutError
-    )
-    return (TokenTimeout if timed_out else TokenConnectionError)(text)

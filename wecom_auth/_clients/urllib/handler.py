@@ -1,19 +1,18 @@
-"""The handler of an opener: it authorises what the opener sends."""
+"""Authorise what an opener sends, by a handler."""
 
 from typing import Any
 from urllib.request import BaseHandler, OpenerDirector, Request
 
-from wecom_auth._call.retry import ONLY_TOKENS, Answered, Retry
+from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._call.route import Route
+from wecom_auth._clients.routed import Routed
 from wecom_auth._clients.urllib.call import Call
 from wecom_auth._clients.urllib.wire import Exchange, is_outgoing, is_sendable
-from wecom_auth._credential.credential import Credential
 from wecom_auth._http import query
-from wecom_auth._source.source import TokenSource, as_source
 
 
-class Handler(BaseHandler):
-    """A handler that puts a valid token into the calls of its opener.
+class Handler(Routed, BaseHandler):
+    """Put a valid token into the calls of an opener, as a handler.
 
     It sends a copy of the request by the handlers that stand after it. So the caller's request,
     what the answer shows and what other handlers are given (cookies, redirects, HTTP errors) hold
@@ -25,12 +24,6 @@ class Handler(BaseHandler):
     """
 
     handler_order = 50  # before ProxyHandler, which points a request at the proxy
-
-    def __init__(
-        self, source: TokenSource | Credential | Route, *, retry: Retry | None = None
-    ) -> None:
-        self.route = source if isinstance(source, Route) else Route([as_source(source)])
-        self._retry = retry or ONLY_TOKENS
 
     def add_parent(self, parent: OpenerDirector) -> None:
         """Take note of the opener.
@@ -51,10 +44,10 @@ class Handler(BaseHandler):
         if isinstance(request, Exchange) and not is_outgoing(request):
             return self._exchange(request)
         url = request.full_url
-        source = self.route.find(url, request)
-        name = None if source is None else source.credential.parameter_for(url)
-        if source is None or name is None or is_outgoing(request) or not is_sendable(url):
+        found = self.route.match(url, request)
+        if found is None or is_outgoing(request) or not is_sendable(url):
             return None
+        source, name = found
         if name in url or "%" in url:  # %61ccess_token
             source.warn_of_foreign_token(query.find(url, name))
         call = Call(self, request, source, name, self._retry)
@@ -89,9 +82,6 @@ class Handler(BaseHandler):
         response = self.pass_on(request.outgoing())
         response.url = request.full_url
         return response
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.route.sources))})"
 
 
 def attach(opener: OpenerDirector, route: Route, retry: Retry) -> OpenerDirector:

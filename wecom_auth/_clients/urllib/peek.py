@@ -51,7 +51,7 @@ def _peek(response: HTTPResponse) -> bytes | None:
 
 
 class _Tape(io.RawIOBase):
-    """A file that notes what is read of it, and can be read again from there.
+    """Note what is read of a file, so that it can be read again from there.
 
     Args:
         file: the connection.

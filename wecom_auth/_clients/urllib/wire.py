@@ -1,4 +1,4 @@
-"""The request that goes out: a copy of the caller's own, so that theirs never holds a token."""
+"""Make the request that goes out: a copy, so that the caller's own never holds a token."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ _UNSENDABLE = re.compile("[\x00-\x20\x7f-\U0010ffff]")
 
 
 class Exchange(Request):
-    """An exchange; all but our own handler see its URL without the secret.
+    """Hold an exchange; all but our own handler see its URL without the secret.
 
     Args:
         url: with the secret.
