@@ -222,8 +222,8 @@ def ran(monkeypatch):
     """What `run` hands on."""
     calls = []
 
-    def run_command(argv, *, store, stats):
-        calls.append((argv, store, stats))
+    def run_command(argv, *, store, stats, sole_app):
+        calls.append((argv, store, stats, *(["sole app"] if sole_app else [])))
         return 3
 
     stub = ModuleType("wecom_auth.cli.run")
@@ -239,6 +239,7 @@ def ran(monkeypatch):
         (["a.py", "--store", "x", "--stats"], (["a.py", "--store", "x", "--stats"], None, False)),
         (["a.py", "-h", "--", "-m"], (["a.py", "-h", "--", "-m"], None, False)),
         (["a.py", "--version", ""], (["a.py", "--version", ""], None, False)),
+        (["--sole-app", "a.py", "--sole-app"], (["a.py", "--sole-app"], None, False, "sole app")),
         (["--stats", "a.py", "--stats"], (["a.py", "--stats"], None, True)),
         (["--store", "file:", "a.py"], (["a.py"], "file:", False)),
         (["--store=file:", "--stats", "a.py", "b"], (["a.py", "b"], "file:", True)),

@@ -73,7 +73,17 @@ def test_control_without_it_each_call_is_lost(client: str, url: str, fake: FakeW
     assert fake.gettoken_calls == 2
 
 
-@pytest.mark.parametrize(("fetches", "calls"), list(itertools.permutations(CLIENTS, 2)))
+RING = list(zip(CLIENTS, [*CLIENTS][1:] + [*CLIENTS][:1], strict=True))
+"""Each client fetches once, and each calls once; all pairs are for `-m storm`."""
+
+
+@pytest.mark.parametrize(
+    ("fetches", "calls"),
+    [
+        pair if pair in RING else pytest.param(*pair, marks=pytest.mark.storm)
+        for pair in itertools.permutations(CLIENTS, 2)
+    ],
+)
 def test_fetched_by_one_client_and_used_by_another(
     fetches: str, calls: str, url: str, fake: FakeWeCom
 ) -> None:

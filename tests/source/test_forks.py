@@ -39,14 +39,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 
-def in_a_child(work: Callable[[], Any]) -> str:
+def in_a_child(work: Callable[[], Any], patience: float = 3) -> str:
     """What the work says in a forked child; "gone" where it is killed for not coming back."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         import signal
 
-        signal.alarm(3)
+        signal.setitimer(signal.ITIMER_REAL, patience)
         try:
             said = str(work())
         except BaseException as error:
@@ -102,7 +102,7 @@ def test_control_a_flight_that_is_kept_is_waited_for_in_vain(
         assert fetching.result()
 
 
-def fork_under_lock(store: MemoryStore, source: TokenSource) -> str:
+def fork_under_lock(store: MemoryStore, source: TokenSource, patience: float = 3) -> str:
     """Another thread holds the memory's lock at the fork."""
     from threading import Event
 
@@ -115,7 +115,7 @@ def fork_under_lock(store: MemoryStore, source: TokenSource) -> str:
 
     with meanwhile(hold):
         held.wait(30)
-        said = in_a_child(lambda: source.get(timeout=2).value)
+        said = in_a_child(lambda: source.get(timeout=2).value, patience)
         let_go.set()
     return said
 
@@ -136,7 +136,7 @@ def test_control_a_lock_that_is_not_renewed_is_held_for_ever(monkeypatch: pytest
     source = program(fake, clock, store=store)
     source.get()
     monkeypatch.setattr(process.held, "memories", WeakValueDictionary())
-    assert fork_under_lock(store, source) == "gone"
+    assert fork_under_lock(store, source, 0.5) == "gone"
 
 
 @needs_fork
@@ -470,7 +470,7 @@ def test_a_fork_while_another_thread_is_importing(
     if waits:
         monkeypatch.setattr(forks, "IMPORTED_LATE", ("half_imported",))
         Timer(0.2, half_imported.set).start()
-    said = in_a_child(lambda: import_module("half_imported").whole)
+    said = in_a_child(lambda: import_module("half_imported").whole, 3 if waits else 0.5)
     assert said == ("whole" if waits else "gone")
 
 

@@ -98,8 +98,17 @@ def answers_of(
     return cold, revoked
 
 
-@pytest.mark.parametrize("library", ["gevent", "eventlet"])
-@pytest.mark.parametrize("patched", ["before", "after", "thread=False"])
+EVERY_WAY = [
+    ("gevent", "before"),
+    ("gevent", "after"),
+    ("gevent", "thread=False"),
+    ("eventlet", "before"),
+    pytest.param("eventlet", "after", marks=pytest.mark.storm),
+    pytest.param("eventlet", "thread=False", marks=pytest.mark.storm),
+]
+
+
+@pytest.mark.parametrize(("library", "patched"), EVERY_WAY)
 def test_greenlets_share_one_exchange_and_lose_nothing(
     wecom_server: Server, library: str, patched: str
 ):
@@ -108,14 +117,22 @@ def test_greenlets_share_one_exchange_and_lose_nothing(
     assert cold[1] > 5, "the others stood still while a token was fetched"
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("patched", ["before", "after", "thread=False"])
 def test_two_hundred_greenlets(wecom_server: Server, patched: str):
     cold, revoked = answers_of(wecom_server, "gevent", patched, 200)
     assert cold[0] == revoked[0] == [0] * 200
 
 
-@pytest.mark.parametrize("library", ["gevent", "eventlet"])
-@pytest.mark.parametrize("patched", ["before", "after", "thread=False"])
+@pytest.mark.parametrize(
+    "patched",
+    [
+        "before",
+        pytest.param("after", marks=pytest.mark.storm),
+        pytest.param("thread=False", marks=pytest.mark.storm),
+    ],
+)
+@pytest.mark.parametrize("library", ["gevent", pytest.param("eventlet", marks=pytest.mark.storm)])
 def test_event_hooks_are_called_among_greenlets(wecom_server: Server, library: str, patched: str):
     _, (_, _, events) = answers_of(wecom_server, library, patched, 4, "events")
     assert events.count("fetched") >= 1

@@ -385,8 +385,9 @@ COMMON: Any = {
 _NO_SHRINKING = (Phase.explicit, Phase.generate)
 
 
-def test_the_source_does_what_the_model_does() -> None:
-    run_state_machine_as_test(Machine, settings=settings(max_examples=50, **COMMON))
+@pytest.mark.parametrize("examples", [15, pytest.param(50, marks=pytest.mark.storm)])
+def test_the_source_does_what_the_model_does(examples: int) -> None:
+    run_state_machine_as_test(Machine, settings=settings(max_examples=examples, **COMMON))
 
 
 def _drops_whatever_is_there(state: State, value: str) -> None:
@@ -403,7 +404,14 @@ MUTATIONS: dict[str, tuple[object, str, object]] = {
 }
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS)
+QUICK = ("no compare before it drops", "no budget")
+"""Two that every run sees caught; the others are for `-m storm`."""
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [each if each in QUICK else pytest.param(each, marks=pytest.mark.storm) for each in MUTATIONS],
+)
 def test_control_a_source_with_a_fault_is_caught(
     mutation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,8 @@ def test_a_start_that_is_interrupted_ends_the_flight(monkeypatch: pytest.MonkeyP
 # --- reset ---
 
 
-def test_a_reset_beside_refreshes_that_start():
+@pytest.mark.parametrize("resets", [8, pytest.param(50, marks=pytest.mark.storm)])
+def test_a_reset_beside_refreshes_that_start(resets: int):
     """Nothing is joined before it was started, and nothing reaches the network afterwards."""
     fake, clock = FakeWeCom(), Clock()
     sources = [
@@ -94,7 +95,7 @@ def test_a_reset_beside_refreshes_that_start():
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(refresh, source) for source in sources]
-        for _ in range(50):
+        for _ in range(resets):
             reset()
         over.set()
         for each in running:

@@ -19,7 +19,12 @@ from wecom_auth.testing import Server
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
-CALLS = 200
+SERVERS = (
+    "-k gevent --preload -w 4",
+    "-k gevent -w 2",
+    "-k gthread --threads 16 -w 2",
+    "-k gthread --threads 16 -w 2 --preload",
+)
 
 APP = """
 import os
@@ -98,42 +103,46 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def call_all(port: int) -> set[str]:
+def call_all(port: int, calls: int) -> set[str]:
     def call(_: int) -> str:
         return requests.get(f"http://127.0.0.1:{port}/", timeout=40).text
 
     with ThreadPoolExecutor(32) as pool:
-        return set(pool.map(call, range(CALLS)))
+        return set(pool.map(call, range(calls)))
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("calls", "options"),
     [
-        ["-k", "gevent", "--preload", "-w", "4"],
-        ["-k", "gevent", "-w", "2"],
-        ["-k", "gthread", "--threads", "16", "-w", "2"],
-        ["-k", "gthread", "--threads", "16", "-w", "2", "--preload"],
+        (40, "-k gthread --threads 16 -w 2 --preload"),
+        *(pytest.param(200, options, marks=pytest.mark.storm) for options in SERVERS),
     ],
-    ids=" ".join,
 )
-def test_gunicorn_loses_nothing(wecom_server: Server, tmp_path: Path, options: list[str]):
+def test_gunicorn_loses_nothing(wecom_server: Server, tmp_path: Path, options: str, calls: int):
     pytest.importorskip("gunicorn")
     fake, port = wecom_server.fake, free_port()
     (tmp_path / "web.py").write_text(APP)
-    command = ["gunicorn", "web:application", "-b", f"127.0.0.1:{port}", *options]
-    workers = int(options[options.index("-w") + 1])
+    command = ["gunicorn", "web:application", "-b", f"127.0.0.1:{port}", *options.split()]
+    workers = int(options.partition("-w ")[2][0])
     with running(command, tmp_path, wecom_server.url, "Booting worker"):
         with fake.fail("slow", path="gettoken", seconds=0.3):
-            assert call_all(port) == {"0"}
+            assert call_all(port, calls) == {"0"}
             assert fake.gettoken_calls <= workers
             fake.revoke()
-            assert call_all(port) == {"0"}
+            assert call_all(port, calls) == {"0"}
         assert fake.gettoken_calls <= 2 * workers
-    fake.assert_delivered("text", times=2 * CALLS)
+    fake.assert_delivered("text", times=2 * calls)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "gevent"])
-def test_celery_loses_nothing(wecom_server: Server, tmp_path: Path, pool: str):
+@pytest.mark.parametrize(
+    ("pool", "jobs"),
+    [
+        ("prefork", 8),
+        pytest.param("prefork", 40, marks=pytest.mark.storm),
+        pytest.param("gevent", 40, marks=pytest.mark.storm),
+    ],
+)
+def test_celery_loses_nothing(wecom_server: Server, tmp_path: Path, pool: str, jobs: int):
     pytest.importorskip("celery")
     fake = wecom_server.fake
     for name in ("queue", "results", "control"):
@@ -142,7 +151,7 @@ def test_celery_loses_nothing(wecom_server: Server, tmp_path: Path, pool: str):
     (tmp_path / "jobs.py").write_text(CELERY % {"here": tmp_path})
     command = ["celery", "-A", "jobs", "worker", "-P", pool, "-c", "4", "-l", "INFO"]
     order = [sys.executable, "-c", "import jobs; print([j.get(timeout=60) for j in"]
-    order[-1] += " [jobs.job.delay() for _ in range(40)]])"
+    order[-1] += f" [jobs.job.delay() for _ in range({jobs})]])"
     env = {**os.environ, "PLATFORM": wecom_server.url, "PYTHONWARNINGS": "ignore"}
     with running(
         [*command, "--without-gossip", "--without-mingle"], tmp_path, wecom_server.url, "ready."
@@ -151,7 +160,7 @@ def test_celery_loses_nothing(wecom_server: Server, tmp_path: Path, pool: str):
             done = subprocess.run(
                 order, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=90
             )
-            assert done.stdout.strip() == str([0] * 40), done.stderr
+            assert done.stdout.strip() == str([0] * jobs), done.stderr
             fake.revoke()
     assert fake.gettoken_calls <= 8
-    fake.assert_delivered("text", times=80)
+    fake.assert_delivered("text", times=2 * jobs)
