@@ -70,7 +70,6 @@ from wecom_auth._clients.requests import adapter as adapter_module
 from wecom_auth._clients.requests import hide
 from wecom_auth._clients.requests import send as sending
 from wecom_auth._credential import exchange as exchange_module
-from wecom_auth._source import transport as transport_module
 from wecom_auth.cli import main
 from wecom_auth.testing import FakeWeCom, reset
 from wecom_auth.testing._platform import tokens as fake_tokens
@@ -470,8 +469,7 @@ def test_control_without_hiding_the_answer_shows_it(
 def test_control_without_redaction_the_gettoken_errors_show_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (exchange_module, transport_module):
-        monkeypatch.setattr(module, "redact", lambda text, *secrets: text)
+    monkeypatch.setattr(exchange_module, "redact", lambda text, *secrets: text)
     observe(world, by_source, connection_refused, warm=False)
     assert world.hunt.leaks(of=[SECRET])
 
