@@ -45,6 +45,8 @@ class Middleware:
             response: ClientResponse = await call.finish(None, None)
             return response
         response = await call.send(token)
+        if not call.is_suspect(response):
+            return response
         code = await call.errcode(response)
         return response if code is None else await call.finish(token, Answered(response, code))
 
