@@ -127,6 +127,18 @@ def test_what_goes_out_once_only_is_not_sent_again(make: Any) -> None:
         assert taken.bodies == [WHOLE]
 
 
+def test_a_file_that_its_caller_closes_meanwhile_is_not_sent_again() -> None:
+    async def main() -> None:
+        async with session(app) as client:
+            url = f"{app.base_url}/cgi-bin/take"
+            assert await errcode(client, url, data=file) == 42001
+
+    with platform() as (fake, app):
+        file = io.BytesIO(WHOLE)
+        fake.route("take", lambda request: file.close() or {"errcode": 42001})
+        asyncio.run(main())
+
+
 def test_the_control_a_generator_that_is_sent_again_arrives_empty(monkeypatch: Any) -> None:
     monkeypatch.setattr(calls.Call, "_is_whole", lambda self: True)
 

@@ -9,7 +9,7 @@ from wecom_auth._call.drive import drive_async
 from wecom_auth._call.flow import call
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._clients.aiohttp import exchange
-from wecom_auth._clients.aiohttp.peek import look
+from wecom_auth._clients.aiohttp.peek import is_suspect, look
 from wecom_auth._clients.aiohttp.wire import Wire, clean_headers
 from wecom_auth._clients.dressed import dress
 from wecom_auth._credential.token import Token
@@ -58,9 +58,13 @@ class Call:
             clean_headers(response, self._parameter, token)
         return response
 
+    def is_suspect(self, response: aiohttp.ClientResponse) -> bool:
+        """Return whether an answer need be looked into."""
+        return is_suspect(response, self._codes)
+
     async def errcode(self, response: aiohttp.ClientResponse) -> int | None:
         """Return the errcode of an answer that may have to be retried, else None."""
-        return await look(response, self._codes)
+        return await look(response, self._codes) if self.is_suspect(response) else None
 
     async def finish(self, token: Token | None, first: Answered | None) -> Any:
         """Carry the call to its end, on the rare path.
@@ -97,7 +101,30 @@ class Call:
 
     def _is_whole(self) -> bool:
         """Return whether the body is there to be sent; a generator is, once."""
-        return not getattr(self._request.body, "consumed", False)
+        return is_whole(self._request.body)
+
+
+def is_whole(body: Any) -> bool:
+    """Return whether a body can be sent again.
+
+    aiohttp tells of most whether they are used up; until 3.14 not of the parts of a form, and in
+    3.12.0 of none: an upload would arrive empty, with errcode 0. It closes files there, too.
+    """
+    if getattr(body, "consumed", False):
+        return False
+    if isinstance(body, aiohttp.payload.AsyncIterablePayload):
+        return getattr(body, "_cached_chunks", None) is not None
+    if isinstance(body, aiohttp.payload.IOBasePayload):
+        return _is_seekable(body._value)
+    parts = getattr(body, "_parts", ())
+    return all(is_whole(part) for part, *_ in parts)
+
+
+def _is_seekable(file: Any) -> bool:
+    try:
+        return bool(file.seekable())
+    except (AttributeError, ValueError):  # closed meanwhile
+        return False
 
 
 def _base(error: WeComError) -> type[aiohttp.ClientError]:

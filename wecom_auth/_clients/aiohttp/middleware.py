@@ -37,5 +37,7 @@ class Middleware(Routed):
             response: ClientResponse = await call.finish(None, None)
             return response
         response = await call.send(token)
+        if not call.is_suspect(response):
+            return response
         code = await call.errcode(response)
         return response if code is None else await call.finish(token, Answered(response, code))

@@ -1,14 +1,10 @@
 """Make the request that goes out: a copy, so that the caller's own never holds a token."""
 
-import re
 from collections.abc import Callable, Mapping
 from urllib.request import Request
 
 from wecom_auth._http import query
 from wecom_auth._http.redaction import redact
-
-_UNSENDABLE = re.compile("[\x00-\x20\x7f-\U0010ffff]")
-"""What http.client refuses in a URL, with the whole of it in the error."""
 
 
 class Exchange(Request):
@@ -35,8 +31,11 @@ class Exchange(Request):
 
 
 def is_sendable(url: str) -> bool:
-    """Return whether http.client takes this URL; it refuses spaces and letters like 张."""
-    return _UNSENDABLE.search(url) is None
+    """Return whether http.client takes this URL; it refuses spaces and letters like 张.
+
+    It would show the whole of it in its error.
+    """
+    return url.isascii() and url.isprintable() and " " not in url
 
 
 def with_token(request: Request, name: str, escaped: str) -> Request:
@@ -44,12 +43,12 @@ def with_token(request: Request, name: str, escaped: str) -> Request:
 
     Its selector is edited too: it is what goes out, and the whole URL where there is a proxy.
     """
-
-    def put(text: str) -> str:
-        return query.append(query.drop(text, name), name, escaped)
-
     full_url: str = request._full_url  # type: ignore[attr-defined]
-    return _copy(request, put(full_url), put(request.selector))
+    put = query.append(query.drop(full_url, name), name, escaped)
+    cut = len(full_url) - len(request.selector)
+    if not full_url.endswith(request.selector):
+        return _copy(request, put, query.append(query.drop(request.selector, name), name, escaped))
+    return _copy(request, put, put[cut:])
 
 
 def is_outgoing(request: Request) -> bool:
@@ -60,5 +59,6 @@ def is_outgoing(request: Request) -> bool:
 def _copy(request: Request, full_url: str, selector: str) -> Request:
     """Return the request at another URL; headers and body are those of the original."""
     other: Request = object.__new__(type(request))
-    vars(other).update(vars(request), _full_url=full_url, selector=selector, wecom_auth=True)
+    state = other.__dict__ = request.__dict__.copy()
+    state["_full_url"], state["selector"], state["wecom_auth"] = full_url, selector, True
     return other
