@@ -20,6 +20,9 @@ pytest.importorskip("sentry_sdk")
 RECIPE = Path(__file__).parent.parent / "recipes" / "scrub_sentry.py"
 CORP, SECRET = "ww0001", "CANARY/sec+ret=0123456789abcdef"
 TOKEN = "CANARY-tok/en+=".ljust(60, "x")
+NO_EVENTLET = "import sys; sys.modules['eventlet'] = None; "
+"""Sentry imports it where it is installed, and it hides `sendmsg`, which trio looks for."""
+
 UNSCRUBBED = "import runpy, scrub_sentry as s; s.scrub = lambda event, hint=None: event; "
 
 
@@ -46,7 +49,7 @@ class Tracker:
             "PYTHONPATH": str(RECIPE.parent),
         }
         return subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", f"{NO_EVENTLET}{code}"],
             env=environment,
             capture_output=True,
             text=True,

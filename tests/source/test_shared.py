@@ -164,7 +164,7 @@ def test_a_wrong_secret_is_known_to_the_neighbours(fake: FakeWeCom, texts: dict[
 def test_an_ip_that_is_not_trusted_is_no_matter_of_the_neighbours(
     fake: FakeWeCom, texts: dict[str, str]
 ):
-    with fake.fail("ip-not-trusted", path="gettoken"), pytest.raises(TokenUnavailable):
+    with fake.fail("ip-not-trusted", path="gettoken"), pytest.raises(CredentialError):
         program(fake, texts).get()
     assert not texts
     process.reset()  # a neighbour is another process

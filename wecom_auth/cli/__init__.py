@@ -10,7 +10,7 @@ from typing import Any
 from .console import say
 from .exits import BROKEN_PIPE, INTERRUPTED
 
-_RUN_USAGE = "%(prog)s [--store URL] [--sole-app] [--stats] (script.py | -m module) ..."
+_RUN_USAGE = "%(prog)s [--store URL] [--sole-app] [--stats]\n       (script.py | -m module) ..."
 _ENVIRONMENT = """\
 environment:
   WECOM_CORPID, WECOM_CORPSECRET   the app (or WECOM_CORPSECRET_FILE, ...)
