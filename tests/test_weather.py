@@ -12,6 +12,7 @@ from weather.run import Report, run
 from weather.schedule import (
     FIRST_HALF,
     HITS_PER_APP,
+    ONLY,
     SECOND_HALF,
     WEIGHTS,
     schedule,
@@ -26,6 +27,9 @@ def test_no_call_is_lost_and_none_doubled(tmp_path: Path) -> None:
     report = run(tmp_path, SEED, SECONDS, processes=2, threads=3)
     assert report.problems == [], "\n".join(report.lines())
     assert set(report.faults) == KINDS
+    assert report.greenlets == 1
+    assert report.proxied[200] > 0
+    assert report.redis_refused > report.faults["redis full"]
     assert report.reckoning.calls >= 500
 
 
@@ -54,6 +58,13 @@ def test_a_schedule_has_every_kind_and_spares_the_budget(seed: int, seconds: flo
     half = len(plan.events) // 2
     assert not {event.kind for event in plan.events[:half]} & set(SECOND_HALF)
     assert not {event.kind for event in plan.events[half:]} & set(FIRST_HALF)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_fault_of_a_store_meets_an_app_of_that_store(seed: int) -> None:
+    events = [event for event in schedule(seed, 60).events if event.kind in ONLY]
+    assert {event.kind for event in events} == set(ONLY)
+    assert all(event.app % 3 == ONLY[event.kind] for event in events)
 
 
 def test_ten_minutes_have_two_hundred_faults() -> None:
@@ -125,6 +136,7 @@ def test_only_two_deaths_under_one_call_excuse_a_refusal(
         ({"gettoken": 9}, "gettoken"),
         ({"left_open": [{"threads": 1, "sockets": 0}]}, "left open"),
         ({"quiet": 1}, "no call"),
+        ({"proxied": Counter({403: 1})}, "header"),
         ({"crashes": ["p1.err: Traceback"]}, "Traceback"),
     ],
 )
@@ -136,6 +148,8 @@ def test_a_report_says_what_must_not_have_been(change: dict[str, object], proble
         "crashes": [],
         "data_drops": 0,
         "kills": 0,
+        "proxied": Counter(),
+        "redis_refused": 0,
     }
     common = {"seed": 1, "seconds": 1.0, "apps": 1, "processes": 1, "threads": 1, "allowed": 8}
     made = reckon({"a": call("ok")}, {"a": 1})

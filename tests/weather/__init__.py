@@ -2,8 +2,11 @@
 
     python -m tests.weather --seconds 600 --seed 1
 
-Several processes send messages, each with its own id, over real HTTP and one shared `FileStore`,
-while the platform, its gettoken, the store and the processes themselves fail as `schedule` says.
+Several processes, one of them under gevent, send messages, each with its own id, over real HTTP.
+A third of the apps share a `FileStore`, a third a Redis that allows fewer connections than there
+are workers, and a third are reached by a proxy that refuses what lacks a header of the sessions.
+Meanwhile the platform, its gettoken, the stores, the wall clocks and the processes themselves fail
+as `schedule` says.
 At the end `reckoning` lays what the callers were told beside what the platform accepted.
 
 Chosen so that no call has to be lost:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ HERE = Path(__file__).parent
 class Crew:
     """So many processes, each in its place; one that is killed is replaced.
 
+    The last place is for greenlets: its process runs under gevent, its threads are greenlets.
+
     Args:
         directory: for their logs.
         options: what each is told.
@@ -22,20 +25,30 @@ class Crew:
     directory: Path
     options: dict[str, Any]
     processes: list["subprocess.Popen[str]"] = field(default_factory=list)
+    count: int = 0
     started: int = 0
     kills: int = 0
 
     def start(self, count: int) -> None:
         """Start so many."""
-        self.processes = [self._start() for _ in range(count)]
+        self.count = count
+        self.processes = [self._start(place) for place in range(count)]
 
-    def _start(self) -> "subprocess.Popen[str]":
+    def _start(self, place: int) -> "subprocess.Popen[str]":
         self.started += 1
         name = f"p{self.started}"
         log = str(self.directory / f"{name}.log")
         options = json.dumps({**self.options, "name": name, "log": log})
         with open(self.directory / f"{name}.err", "w") as errors:
-            return script("worker.py", options, errors=errors)
+            runner = ["-m", "gevent.monkey"] if place == self.count - 1 else []
+            return script("worker.py", options, errors=errors, runner=runner)
+
+    def skew(self, place: int, seconds: float) -> None:
+        """Move the wall clock of one so many seconds ahead; 0 for right again."""
+        stdin = self.processes[place % self.count].stdin
+        assert stdin is not None
+        stdin.write(f"{seconds}\n")
+        stdin.flush()
 
     def crashes(self) -> list[str]:
         """What Python printed of exceptions that nobody caught."""
@@ -47,7 +60,7 @@ class Crew:
         place %= len(self.processes)
         _end(self.processes[place])
         self.kills += 1
-        self.processes[place] = self._start()
+        self.processes[place] = self._start(place)
 
     def stop(self) -> list[dict[str, int]]:
         """Let all finish what they are doing; what each has left open."""
@@ -64,10 +77,12 @@ class Crew:
                 _end(process)
 
 
-def script(name: str, *arguments: str, errors: Any = None) -> "subprocess.Popen[str]":
+def script(
+    name: str, *arguments: str, errors: Any = None, runner: Sequence[str] = ()
+) -> "subprocess.Popen[str]":
     """One of this directory's scripts in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, str(HERE / name), *arguments],
+        [sys.executable, *runner, str(HERE / name), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

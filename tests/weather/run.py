@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .crew import Crew
+from .fullredis import FullRedis
 from .reckoning import Reckoning, read_logs, reckon
-from .schedule import schedule
+from .schedule import OVER_REDIS, schedule
 from .sky import Platform, Sky
 
 LIFE, SHORT_LIFE = 60.0, 7200.0
@@ -37,8 +38,15 @@ class Report:
     reckoning: Reckoning
     gettoken: int
     allowed: int
+    proxied: Counter[int]
+    redis_refused: int
     left_open: list[dict[str, int]]
     crashes: list[str]
+
+    @property
+    def greenlets(self) -> int:
+        """Processes that ended in order and were under gevent."""
+        return sum(left.get("greenlets", 0) for left in self.left_open)
 
     @property
     def problems(self) -> list[str]:
@@ -53,6 +61,8 @@ class Report:
             found.append(f"{calls.told['unfinished']} unfinished in {self.kills} killed processes")
         if self.gettoken > self.allowed:
             found.append(f"{self.gettoken} gettoken where {self.allowed} are allowed")
+        if self.proxied[403]:
+            found.append(f"{self.proxied[403]} gettoken without the header that the proxy wants")
         if any(left["threads"] or left["sockets"] for left in self.left_open):
             found.append(f"left open: {self.left_open}")
         found += self.crashes
@@ -78,7 +88,10 @@ class Report:
             " under one call",
             f"faults      {self.faults.total():>9,}   "
             + ", ".join(f"{kind} {n}" for kind, n in sorted(self.faults.items())),
-            f"gettoken    {self.gettoken:>9,}   of {self.allowed:,} allowed",
+            f"greenlets   {self.greenlets:>9,}   process under gevent",
+            f"redis       {self.redis_refused:>9,}   connections refused: too many clients",
+            f"gettoken    {self.gettoken:>9,}   of {self.allowed:,} allowed,"
+            f" {self.proxied[200]} by the proxy, which refused {self.proxied[403]}",
             *[f"PROBLEM: {each}" for each in self.problems],
         ]
 
@@ -107,20 +120,24 @@ def run(
     platform = Platform(plan.apps, life)
     store = directory / "store"
     before = threading.active_count()
-    with platform.server as url:
-        options = {"url": url, "store": str(store), "apps": platform.apps}
+    redis = FullRedis()
+    with platform.server, platform.proxy:
+        options = {**_apps(platform), "stores": [str(store), redis.url]}
         crew = Crew(directory, {**options, "threads": threads, "healing": healing})
-        sky = Sky(platform, crew, store)
+        sky = Sky(platform, crew, store, redis)
         try:
+            redis.wait()
             crew.start(processes)
             _wait_for_calls(platform, processes * threads * 3)
             for event in plan.events:
                 sky.bring(event, plan.pace)
             sky.clear()
             left_open = crew.stop()
+            redis_refused = redis.refused()
         finally:
             sky.clear()
             crew.end()
+            redis.end()
     diary = [f"{when:.3f} {what}\n" for when, what in platform.diary]
     (directory / "diary.txt").write_text("".join(diary))
     left_open.append({"threads": threading.active_count() - before, "sockets": 0})
@@ -138,9 +155,20 @@ def run(
         reckoning=reckon(read_logs(directory.glob("*.log")), platform.delivered, platform.deaths),
         gettoken=platform.gettoken.total(),
         allowed=int(lives * ASKS_A_LIFE + len(plan.events) * TRIES),
+        proxied=platform.proxied,
+        redis_refused=redis_refused,
         left_open=left_open,
         crashes=crew.crashes(),
     )
+
+
+def _apps(platform: Platform) -> dict[str, object]:
+    """For each app its credential, its address, and the place of its store."""
+    of = [
+        (*app, platform.url_of(number), int(number % 3 == OVER_REDIS))
+        for number, app in enumerate(platform.apps)
+    ]
+    return {"apps": of}
 
 
 def _wait_for_calls(platform: Platform, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Iterator
 from typing import NamedTuple
 
 HITS_PER_APP = 9
@@ -20,9 +21,21 @@ WEIGHTS = {
     "data dropped after": 2,
     "lock holder killed": 2,
     "process killed": 2,
+    "redis full": 3,
+    "clock ahead": 3,
 }
 FIRST_HALF = {"rotate": 3, "gettoken out": 4}
 SECOND_HALF = {"store away": 2}
+
+OVER_FILES, OVER_REDIS, BEHIND_PROXY = range(3)
+"""An app's kind is its number modulo three; the proxy's apps are over files too."""
+
+ONLY = {
+    "lock holder killed": OVER_FILES,
+    "store away": OVER_FILES,
+    "redis full": OVER_REDIS,
+}
+"""The kind of app that a fault of its store is for."""
 
 
 class Event(NamedTuple):
@@ -50,8 +63,18 @@ def schedule(seed: int, seconds: float) -> Schedule:
         *_half(chance, count // 2, [*FIRST_HALF, *sure[::2]], {**WEIGHTS, **FIRST_HALF}),
         *_half(chance, count // 2, [*SECOND_HALF, *sure[1::2]], {**WEIGHTS, **SECOND_HALF}),
     ]
-    apps = max(4, math.ceil(len(events) / HITS_PER_APP))
-    return Schedule([Event(k, i % apps) for i, k in enumerate(events)], apps, seconds / len(events))
+    apps = 3 * max(2, math.ceil(len(events) / (HITS_PER_APP - 3) / 3))
+    return Schedule(list(_met(events, apps)), apps, seconds / len(events))
+
+
+def _met(kinds: list[str], apps: int) -> Iterator[Event]:
+    """Give each fault the app that has been left in peace the longest, of its kind."""
+    waiting = list(range(apps))
+    for kind in kinds:
+        app = next(app for app in waiting if app % 3 == ONLY.get(kind, app % 3))
+        waiting.remove(app)
+        waiting.append(app)
+        yield Event(kind, app)
 
 
 def _half(chance: random.Random, count: int, sure: list[str], weights: dict[str, int]) -> list[str]:

@@ -15,9 +15,12 @@ from wecom_auth.testing import (
 )
 
 from .crew import Crew, hold_and_kill
-from .schedule import Event
+from .fullredis import FullRedis
+from .schedule import BEHIND_PROXY, Event
 
 MOMENT = 0.5
+AHEAD = 8 * 3600.0
+"""Seconds by which a wall clock is wrong: longer than any token lives."""
 PATIENCE = 30.0
 
 
@@ -37,6 +40,8 @@ class Platform:
         self._lock = Lock()
         self.fake.route("message/send", self._deliver)
         self.server = Server(self.fake, "127.0.0.1", 0, self._front)
+        self.proxy = Server(self.fake, "127.0.0.1", 0, self._behind_proxy)
+        self.proxied: Counter[int] = Counter()
 
     def _front(self, request: Request) -> Reply:
         with self._lock:
@@ -49,6 +54,18 @@ class Platform:
             else:
                 self.calls += 1
         return self.fake.handle(request)
+
+    def _behind_proxy(self, request: Request) -> Reply:
+        """A reverse proxy that lets nobody in without the header of the callers' sessions."""
+        status = 200 if request.headers.get("X-Way-In") == "weather" else 403
+        if request.path == "gettoken":
+            with self._lock:
+                self.proxied[status] += 1
+        return self._front(request) if status == 200 else Reply(status, {}, b"no header")
+
+    def url_of(self, app: int) -> str:
+        """The address that its callers use."""
+        return (self.proxy if app % 3 == BEHIND_PROXY else self.server).url
 
     def end_token(self, app: int, *, expired: bool = False) -> None:
         """The app's token is dead from now on."""
@@ -70,9 +87,9 @@ class Platform:
 class Sky:
     """Brings each event of the schedule down on the platform, the store and the processes."""
 
-    def __init__(self, platform: Platform, crew: Crew, store: Path) -> None:
+    def __init__(self, platform: Platform, crew: Crew, store: Path, redis: FullRedis) -> None:
         self._platform, self._fake, self._crew = platform, platform.fake, crew
-        self._store = store
+        self._store, self._redis = store, redis
         self.happened: Counter[str] = Counter()
         self.quiet = 0
         self.data_drops = 0
@@ -152,7 +169,7 @@ class Sky:
         self.data_drops += fault.seen
 
     def _lock_holder(self, app: int) -> None:
-        url = self._platform.server.url
+        url = self._platform.url_of(app)
         key = AppCredential(*self._platform.apps[app], base_url=url).key
 
         def meanwhile() -> None:
@@ -173,6 +190,17 @@ class Sky:
         time.sleep(MOMENT)
         self._store.chmod(0o700)
 
+    def _redis_full(self, app: int) -> None:
+        with self._redis.filled():
+            self._revoke(app)
+            time.sleep(MOMENT)
+
+    def _clock_ahead(self, app: int) -> None:
+        self._crew.skew(app, AHEAD)
+        self._revoke(app)
+        time.sleep(MOMENT)
+        self._crew.skew(app, 0)
+
     _kinds: dict[str, Callable[["Sky", int], None]] = {  # noqa: RUF012
         "revoke": _revoke,
         "expire": _expire,
@@ -188,4 +216,6 @@ class Sky:
         "lock holder killed": _lock_holder,
         "process killed": _kill,
         "store away": _store_away,
+        "redis full": _redis_full,
+        "clock ahead": _clock_ahead,
     }

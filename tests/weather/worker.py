@@ -1,5 +1,7 @@
 """One process that sends messages until its stdin is closed; run as a script.
 
+A number of seconds on stdin moves its wall clock ahead by so many, 0 back.
+
 It writes what it begins and what it is told to its own log, one line each, so that a process
 killed in between leaves the line that it began.
 """
@@ -9,9 +11,12 @@ import itertools
 import json
 import os
 import random
+import select
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import requests
@@ -19,7 +24,9 @@ from requests.adapters import HTTPAdapter
 
 from wecom_auth import (
     AppCredential,
+    Credential,
     FileStore,
+    RedisStore,
     TokenSource,
     WeComAuth,
     WeComError,
@@ -28,17 +35,37 @@ from wecom_auth import (
 )
 
 TIMEOUT = 30.0
+HEADER = {"X-Way-In": "weather"}
+"""What every session sends; the proxy refuses a gettoken without it."""
+
+MakeSource = Callable[..., TokenSource]
+"""Makes an app's source, with a session of its own or none; all share one memory."""
+
+now = time.time
+"""The right time, for the log."""
+
+
+class Skew:
+    """This process's wall clock: right, or so many seconds ahead."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        """The seconds since the epoch, as this process believes."""
+        return now() + self.ahead
 
 
 class Caller:
-    """One thread's way to send: the auth class, an attached session, or the decorator."""
+    """One thread's way to send: the auth class, an attached session, or the decorator.
 
-    def __init__(self, way: int, sources: list[TokenSource]) -> None:
-        self._url = f"{sources[0].credential.base_url}/cgi-bin/message/send"
+    A decorated function has no session to be seen, so its source has one of its own.
+    """
+
+    def __init__(self, way: int, sources: list[MakeSource]) -> None:
         self._adapter = HTTPAdapter()
         self._plain = self._session()
-        make = (self._by_auth, self._by_attach, self._by_decorator)[way % 3]
-        self.send = [make(source) for source in sources]
+        ways = (self._by_auth, self._by_attach, self._by_decorator)
+        self.send = [ways[way % 3](source) for source in sources]
 
     def close(self) -> None:
         self._adapter.close()
@@ -46,24 +73,32 @@ class Caller:
     def _session(self) -> requests.Session:
         session = requests.Session()
         session.trust_env = False
+        session.headers.update(HEADER)
         session.mount("http://", self._adapter)
         return session
 
-    def _post(self, session: requests.Session, text: str, **more: Any) -> requests.Response:
+    def _post(self, session: requests.Session, base: str, text: str, **more: Any) -> Any:
         message = {"touser": "a", "msgtype": "text", "text": {"content": text}}
-        return session.post(self._url, json=message, timeout=TIMEOUT, **more)
+        url = f"{base}/cgi-bin/message/send"
+        return session.post(url, json=message, timeout=TIMEOUT, **more)
 
-    def _by_auth(self, source: TokenSource) -> Any:
-        return lambda text: self._post(self._plain, text, auth=WeComAuth(source))
+    def _by_auth(self, make: MakeSource) -> Any:
+        source = make()
+        base = source.credential.base_url
+        return lambda text: self._post(self._plain, base, text, auth=WeComAuth(source))
 
-    def _by_attach(self, source: TokenSource) -> Any:
+    def _by_attach(self, make: MakeSource) -> Any:
+        source = make()
         session = attach(self._session(), source)
-        return lambda text: self._post(session, text)
+        return lambda text: self._post(session, source.credential.base_url, text)
 
-    def _by_decorator(self, source: TokenSource) -> Any:
+    def _by_decorator(self, make: MakeSource) -> Any:
+        source = make(session=self._plain)
+        base = source.credential.base_url
+
         @with_access_token(source)
-        def send(text: str, access_token: str = "") -> requests.Response:
-            return self._post(self._plain, text, params={"access_token": access_token})
+        def send(text: str, access_token: str = "") -> Any:
+            return self._post(self._plain, base, text, params={"access_token": access_token})
 
         return send
 
@@ -87,7 +122,7 @@ def call(caller: Caller, app: int, text: str) -> str:
         return f"failed-{type(error).__name__}"
 
 
-def work(number: int, options: dict[str, Any], sources: list[TokenSource], stop: Any) -> None:
+def work(number: int, options: dict[str, Any], sources: list[MakeSource], stop: Any) -> None:
     """One thread: one message after the other."""
     caller = Caller(number, sources)
     chance = random.Random(f"{options['name']}-{number}")
@@ -96,27 +131,28 @@ def work(number: int, options: dict[str, Any], sources: list[TokenSource], stop:
             break
         app = chance.randrange(len(sources))
         text = f"{options['name']}-{number}-{serial}-app{app}"
-        os.write(options["log"], f"b {text} {time.time():.3f}\n".encode())
+        os.write(options["log"], f"b {text} {now():.3f}\n".encode())
         told = call(caller, app, text)
-        os.write(options["log"], f"e {text} {time.time():.3f} {told}\n".encode())
+        os.write(options["log"], f"e {text} {now():.3f} {told}\n".encode())
     caller.close()
 
 
 def stop_healing() -> None:
-    """The control: no answer counts as a rejection any more."""
-    from wecom_auth._clients import decorator
-    from wecom_auth._clients.requests import adapter, auth
-    from wecom_auth._clients.requests import call as calls
+    """The control: no errcode counts as a rejection any more."""
+    if not isinstance(vars(Credential).get("rejections"), property):
+        raise AttributeError("Credential.rejections is gone: the control switches nothing")
+    Credential.rejections = property(lambda self: frozenset())  # type: ignore[assignment, method-assign]
 
-    for module, name in (
-        (adapter, "verdict"),
-        (auth, "verdict"),
-        (calls, "verdict"),
-        (decorator, "errcode_of"),
-    ):
-        if not hasattr(module, name):
-            raise AttributeError(f"{module.__name__}.{name} is gone: the control switches nothing")
-        setattr(module, name, lambda *args, **kwargs: None)
+
+def heard() -> bytes:
+    """The next command, or nothing at the end; lets greenlets go on meanwhile."""
+    select.select([0], [], [])
+    return os.read(0, 100)
+
+
+def greenlets() -> bool:
+    """Return whether what looks like threads here are greenlets."""
+    return "gevent" in sys.modules and sys.modules["gevent"].monkey.is_module_patched("threading")
 
 
 def sockets() -> int:
@@ -134,12 +170,15 @@ def main() -> None:
         stop_healing()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     options["log"] = os.open(options["log"], flags, 0o600)
-    session = requests.Session()
-    session.trust_env = False
-    store = FileStore(options["store"])
+    skew = Skew()
+    time.time = skew.time
+    stores = [
+        RedisStore(each) if each.startswith("redis:") else FileStore(each, clock=skew.time)
+        for each in options["stores"]
+    ]
     sources = [
-        TokenSource(AppCredential(*app, base_url=options["url"]), store=store, session=session)
-        for app in options["apps"]
+        partial(TokenSource, AppCredential(*app, base_url=url), store=stores[place])
+        for *app, url, place in options["apps"]
     ]
     stop = threading.Event()
     threads = [
@@ -148,16 +187,17 @@ def main() -> None:
     ]
     for thread in threads:
         thread.start()
-    sys.stdin.read()
+    while command := heard():
+        skew.ahead = float(command.split()[-1])
     stop.set()
     for thread in threads:
         thread.join()
-    session.close()
     for thread in threading.enumerate():  # a refresh behind that is under way
         if thread is not threading.main_thread():
             thread.join(15)
     gc.collect()
-    print(json.dumps({"threads": threading.active_count() - 1, "sockets": sockets()}), flush=True)
+    left = {"threads": threading.active_count() - 1, "sockets": sockets()}
+    print(json.dumps({**left, "greenlets": greenlets()}), flush=True)
 
 
 if __name__ == "__main__":
