@@ -98,6 +98,8 @@ WeComAdapter(app, inner="http")  # type: ignore[arg-type]
 
 assert_type(raise_for_errcode(session.get("https://h")), requests.Response)
 session.hooks["response"].append(raise_for_errcode)
+assert_type(raise_for_errcode({"errcode": 0}), dict[str, int])
+raise_for_errcode("text")  # type: ignore[type-var]
 mask_urllib3_logs(False)
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ._call.retry import Retry
     from ._clients.attach import attach
     from ._clients.decorator import with_access_token
+    from ._clients.raising import raise_for_errcode
     from ._clients.requests.adapter import WeComAdapter
-    from ._clients.requests.answer import raise_for_errcode
     from ._clients.requests.auth import WeComAuth
     from ._credential.app import AppCredential
     from ._credential.corp import CorpCredential
@@ -55,7 +55,7 @@ _export = exports(
         "._clients.requests.adapter": ("WeComAdapter",),
         "._clients.attach": ("attach",),
         "._call.retry": ("Retry",),
-        "._clients.requests.answer": ("raise_for_errcode",),
+        "._clients.raising": ("raise_for_errcode",),
         "._clients.requests.auth": ("WeComAuth",),
         "._credential.app": ("AppCredential",),
         "._credential.credential": ("Credential",),

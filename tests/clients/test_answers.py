@@ -20,7 +20,7 @@ from wecom_auth import (
 from wecom_auth._clients import outcomes
 from wecom_auth._clients.requests import answer as answers
 from wecom_auth._clients.requests import peek as peeking
-from wecom_auth._http.verdict import BODY_LIMIT
+from wecom_auth._http.verdict import BODY_LIMIT, parse
 from wecom_auth.testing import FakeWeCom, Request
 
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
@@ -174,7 +174,7 @@ def test_a_length_of_many_digits_is_no_crash() -> None:
 
 
 def test_deep_json_is_no_crash() -> None:
-    assert answers.parse(b'{"errcode":42001,"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}") == {}
+    assert parse(b'{"errcode":42001,"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}") == {}
 
 
 # --- raise_for_errcode ---
@@ -378,9 +378,9 @@ def test_an_errmsg_that_repeats_the_token_is_masked() -> None:
     assert "abc-123" not in f"{caught.value} {caught.value.errmsg}"
 
 
-@pytest.mark.parametrize("wrong", [{"errcode": 40014}, None, "x", b"{}"])
+@pytest.mark.parametrize("wrong", [None, "x", b"{}"])
 def test_anything_else_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"must be a requests\.Response"):
+    with pytest.raises(TypeError, match="must be a Response of requests"):
         raise_for_errcode(wrong)
 
 

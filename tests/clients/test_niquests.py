@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from wecom_auth import AppCredential, WeComAuth, attach
+from wecom_auth import APIError, AppCredential, WeComAuth, attach, raise_for_errcode
 from wecom_auth.testing import FakeWeCom
 
 niquests = pytest.importorskip(
     "niquests", reason="niquests replaces urllib3: it has an environment of its own"
 )
+
+# A socket that niquests leaves to the garbage collector is warned of in whichever test comes next.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture
@@ -84,3 +87,24 @@ def test_an_exchange_sends_what_the_session_sends(platform: Any) -> None:
 def test_an_async_session_is_refused_with_a_word(platform: Any) -> None:
     with pytest.raises(TypeError, match="cannot attach to AsyncSession"):
         attach(niquests.AsyncSession(), platform[1])
+
+
+@pytest.mark.parametrize("hook", [False, True])
+def test_an_errcode_is_raised(hook: bool, platform: Any) -> None:
+    session = niquests.Session()
+    url = f"{platform[1].base_url}/cgi-bin/user/get?access_token=m-12345"
+    if hook:
+        session.hooks["response"].append(raise_for_errcode)
+    with session, pytest.raises(APIError) as caught:
+        raise_for_errcode(session.get(url))
+    assert caught.value.errcode == 40014
+    assert "m-12345" not in f"{caught.value} {caught.value.request.url}"
+
+
+def test_a_stream_that_nobody_has_read_passes(platform: Any) -> None:
+    url = f"{platform[1].base_url}/cgi-bin/user/get?access_token=mine-1234"
+    with niquests.Session() as session:
+        response = session.get(url, stream=True)
+        assert raise_for_errcode(response) is response
+        assert response._content is False, "nobody has read it"
+        assert response.json()["errcode"] == 40014

@@ -4,25 +4,16 @@ Of a stream the header is read first, because then the body need not be; of a bo
 reads anyway it is read last, because hardly any body contains the code at all.
 """
 
+from functools import partial
+from inspect import iscoroutinefunction
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from ..._http import query, redaction
-from ..._http.trouble import answer_cause
-from ..._http.verdict import (
-    errcode_in,
-    errcode_of,
-    header_code,
-    is_file,
-    may_hold_errcode,
-    parse,
-)
-from ..._source import recent
-from ...errors import APIError, advice_of, describe
+from ..._http.verdict import errcode_in, errcode_of, may_hold_errcode, parse
+from ..raising import Seen
 from . import hide
 from .peek import peek
 
@@ -49,98 +40,50 @@ def verdict(
     return code
 
 
-def raise_for_errcode(response: requests.Response, **kwargs: Any) -> requests.Response:
-    """Raise for a non-zero errcode and for an answer that is not the platform's.
+def seen(response: requests.Response, *, stream: bool) -> Seen:
+    """Return what can be seen of this answer, for `raise_for_errcode`.
 
     Args:
-        response: the answer to a WeCom call. Files (`Content-Disposition`), streams that nobody
-            has read, and bodies that are neither JSON nor a web page pass. An HTTP status of 400
-            or more, a web page, an empty answer, and JSON without an errcode do not.
-        kwargs: what requests hands to a response hook.
-
-    Returns:
-        The response itself.
-
-    Raises:
-        APIError: with `errcode`, `errmsg`, `advice`, `help_url` and the `response`. Where a proxy
-            answered in the platform's place, `errcode` is None and `cause` says more.
-
-    Example:
-        >>> session.hooks["response"].append(raise_for_errcode)  # doctest: +SKIP
-        >>> raise_for_errcode(session.get(url)).json()  # doctest: +SKIP
+        response: of requests, or of niquests, whose streams are not looked into.
+        stream: whether the body may still be wanted as a stream; else it is read.
     """
-    if not isinstance(response, requests.Response):
-        raise TypeError(f"response must be a requests.Response, not {type(response).__name__}")
-    failed = response.status_code >= 400
-    if not failed and (header_code(response.headers) == 0 or is_file(response.headers)):
-        return response
-    stream = kwargs.get("stream", True) and _is_unread(response)
-    gone = response._content_consumed and _is_unread(response)
-    body = _small_json(response) if stream or gone else response.content
-    answer = parse(body)
-    code = errcode_of(answer)
-    if code and stream:
-        _release(response)
-    if code:
-        raise _refused(response, code, redaction.redact(str(answer.get("errmsg", ""))))
-    if failed or (body is not None and not stream and _is_foreign(response, body, answer)):
-        raise _foreign(response, body or b"")
-    return response
-
-
-def _refused(response: requests.Response, code: int, errmsg: str) -> APIError:
-    sent = query.find(getattr(response.request, "url", None) or "", "access_token")
-    agentid = parse(_sent_body(response)).get("agentid")
-    cause, facts = recent.cause_of(code, response.url or "", sent[-1] if sent else "", agentid)
-    text = describe(_visible_call(response), code, errmsg, cause, facts)
-    return APIError(text, errcode=code, errmsg=errmsg, cause=cause, facts=facts, response=response)
-
-
-def _sent_body(response: requests.Response) -> bytes:
-    body = getattr(response.request, "body", None)
-    return body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b""
-
-
-def _is_foreign(response: requests.Response, body: bytes, answer: dict[str, Any]) -> bool:
-    """Return whether JSON was to be expected here, and this is none of the platform's."""
-    if errcode_of(answer) == 0 or response.status_code == 206 or response.is_redirect:
-        return False
+    streams = stream and _is_unread(response)
     request = response.request
-    if request is not None and (request.method == "HEAD" or _is_exchange(request, answer)):
-        return False
-    content_type = response.headers.get("Content-Type", "").lower()
-    if content_type:
-        return "json" in content_type or "text/html" in content_type
-    return not body or body.lstrip().startswith((b"{", b"[", b"<"))
-
-
-def _is_exchange(request: requests.PreparedRequest, answer: dict[str, Any]) -> bool:
-    """Return whether this answers an exchange of tokens: those have an errcode on failure only."""
-    path = (request.url or "").partition("?")[0]
-    return bool(answer) and (path.endswith("gettoken") or "/service/" in path)
-
-
-def _foreign(response: requests.Response, body: bytes) -> APIError:
-    call, status = _visible_call(response), response.status_code
-    content_type = response.headers.get("Content-Type", "")
-    cause = answer_cause(status, content_type, body)
-    url = urlsplit(response.url or "")
-    facts = {"host": url.netloc.rpartition("@")[2] or "the server", "path": url.path}
-    facts |= {"code": str(status), "there": "another address"}
-    text = (
-        f"{call}: HTTP {status} ({content_type or 'no content type'}):"
-        f" a proxy answered, not the platform | {advice_of(cause, facts=facts)}"
+    body = getattr(request, "body", None)
+    return Seen(
+        response.status_code,
+        response.headers,
+        partial(_read, response, streams),
+        streams,
+        getattr(request, "method", None) or "",
+        getattr(request, "url", None) or response.url or "",
+        body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"",
+        partial(_part, response, streams),
     )
-    return APIError(text, cause=cause, facts=facts, response=response)
 
 
-def _visible_call(response: requests.Response) -> str:
-    """Return the method and path for an error, and take the token out of the response."""
-    if response.request is None:  # as in one made by hand, in a test
-        return "the call"
-    visible = hide.visible_request(response.request, "access_token")
-    hide.hide_token(response, visible, "access_token")
-    return f"{visible.method} {visible.path_url.partition('?')[0]}"
+def _read(response: requests.Response, streams: bool) -> bytes | None:
+    """Return the body; of a stream, if it is short JSON."""
+    if not _is_unread(response):
+        return response.content
+    if response._content_consumed or iscoroutinefunction(response.iter_content):
+        return None
+    return _small_json(response) if streams else response.content
+
+
+def _small_json(response: requests.Response) -> bytes | None:
+    may_be = "json" in response.headers.get("Content-Type", "").lower()
+    return peek(response) if may_be and isinstance(response, requests.Response) else None
+
+
+def _part(response: requests.Response, streams: bool) -> requests.PreparedRequest | None:
+    """Free the connection, take the token out of the answer, and return the visible request."""
+    if streams and errcode_of(parse(_read(response, True))):
+        _release(response)
+    if response.request is not None:
+        visible = hide.visible_request(response.request, "access_token")
+        hide.hide_token(response, visible, "access_token")
+    return response.request
 
 
 def _is_unread(response: requests.Response) -> bool:
@@ -175,9 +118,3 @@ def _release(response: requests.Response) -> None:
         retries=raw.retries,
         request_url=raw.url,
     )
-
-
-def _small_json(response: requests.Response) -> bytes | None:
-    """Return the body of a stream if it is short JSON."""
-    may_be = "json" in response.headers.get("Content-Type", "").lower()
-    return peek(response) if may_be and not response._content_consumed else None
