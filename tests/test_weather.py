@@ -28,6 +28,7 @@ def test_no_call_is_lost_and_none_doubled(tmp_path: Path) -> None:
     assert report.problems == [], "\n".join(report.lines())
     assert set(report.faults) == KINDS
     assert report.greenlets == 1
+    assert report.asked_ahead > 0
     assert report.proxied[200] > 0
     assert report.redis_refused > report.faults["redis full"]
     assert report.reckoning.calls >= 500

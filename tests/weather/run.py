@@ -49,6 +49,11 @@ class Report:
         return sum(left.get("greenlets", 0) for left in self.left_open)
 
     @property
+    def asked_ahead(self) -> int:
+        """Readings of a wall clock while it was ahead, in the processes that ended in order."""
+        return sum(left.get("asked_ahead", 0) for left in self.left_open)
+
+    @property
     def problems(self) -> list[str]:
         """What must not have been."""
         found, calls = [], self.reckoning
@@ -89,6 +94,7 @@ class Report:
             f"faults      {self.faults.total():>9,}   "
             + ", ".join(f"{kind} {n}" for kind, n in sorted(self.faults.items())),
             f"greenlets   {self.greenlets:>9,}   process under gevent",
+            f"clocks      {self.asked_ahead:>9,}   readings while ahead",
             f"redis       {self.redis_refused:>9,}   connections refused: too many clients",
             f"gettoken    {self.gettoken:>9,}   of {self.allowed:,} allowed,"
             f" {self.proxied[200]} by the proxy, which refused {self.proxied[403]}",

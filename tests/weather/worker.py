@@ -49,9 +49,11 @@ class Skew:
     """This process's wall clock: right, or so many seconds ahead."""
 
     ahead = 0.0
+    asked_ahead = 0
 
     def time(self) -> float:
         """The seconds since the epoch, as this process believes."""
+        self.asked_ahead += self.ahead > 0
         return now() + self.ahead
 
 
@@ -197,7 +199,8 @@ def main() -> None:
             thread.join(15)
     gc.collect()
     left = {"threads": threading.active_count() - 1, "sockets": sockets()}
-    print(json.dumps({**left, "greenlets": greenlets()}), flush=True)
+    rest = {"greenlets": greenlets(), "asked_ahead": skew.asked_ahead}
+    print(json.dumps({**left, **rest}), flush=True)
 
 
 if __name__ == "__main__":
