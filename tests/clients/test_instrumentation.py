@@ -107,3 +107,4 @@ def test_control_a_span_of_auth_holds_what_the_library_shows(name: str, call: An
     """As the README's table of security says; what it fetches a token with stays unseen."""
     text, tokens = spans_of(name, call)
     assert any(each in text for each in tokens)
+    assert SECRET not in text
