@@ -133,7 +133,8 @@ class SuiteCredential(Credential):
     def _explain(self, text: str) -> str:
         age = self._ticket.age(self.suite_id) if isinstance(self._ticket, Tickets) else None
         pushed = "" if age is None else f"; it was pushed {age / 60:.0f} min ago"
-        return f"{text} | the suite_ticket is stale{pushed}: does the callback URL answer?"
+        ticket = f"the suite_ticket of {self.suite_id} is stale"
+        return f"{text} | {ticket}{pushed}: does the callback URL answer?"
 
     def __repr__(self) -> str:
         return f"SuiteCredential(suite_id={self.suite_id!r}, base_url={self.base_url!r})"

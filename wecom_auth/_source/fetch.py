@@ -114,6 +114,15 @@ def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
     """Make one exchange; up to three where the platform is busy or not reached, in time."""
     import tenacity  # late, because a process that finds its token in a store never needs it
 
+    of_parent: list[WeComError] = []  # the parent remembers its own failure, and what ends it
+
+    def ask_parent() -> tuple[State, Token]:
+        try:
+            return parent()
+        except WeComError as error:
+            of_parent.append(error)
+            raise
+
     tries = tenacity.Retrying(
         stop=lambda retry: (
             retry.attempt_number >= TRIES or retry.upcoming_sleep >= flight.remaining
@@ -123,13 +132,14 @@ def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
         reraise=True,
     )
     try:
-        return tries(lambda: _once(state, flight, send, parent))
+        return tries(lambda: _once(state, flight, send, ask_parent))
     except WeComError as error:
         state.count("failures")
         state.emit("refused", error.errcode, why=str(error))
         if error.errcode is not None:
             recent.refused(state.credential, error)
-        if _lasts(error) and state.flight is flight:  # not one that was given up long ago
+        own = _lasts(error) and error not in of_parent
+        if own and state.flight is flight:  # not one that was given up long ago
             state.remember(error, state.credential.fingerprint())
         raise
 

@@ -73,6 +73,8 @@ def state_of(
 ) -> Any:
     """Return the one state for this credential and store; recently used ones outlive their users.
 
+    Equal credentials may carry another secret or box: the one that came last is asked.
+
     Args:
         credential: of the state.
         spec: the store as the user named it.
@@ -89,6 +91,7 @@ def state_of(
             if guarded is not None:
                 guarded.on_change = _store_changed
                 held.stores[id(guarded)] = guarded
+        state.credential = credential  # the newest: its secret may have changed under the same key
         _keeper(credential, cache, store)[identity] = state
     return state
 
