@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from wecom_auth import AppCredential, attach
+from wecom_auth import AppCredential, attach, raise_for_errcode
 
 app = AppCredential.from_env()
 TIMEOUT = aiohttp.ClientTimeout(total=20)
@@ -30,9 +30,10 @@ async def send(session: aiohttp.ClientSession, touser: str, **message: Any) -> s
         "agentid": int(os.environ.get("WECOM_AGENTID", "1000002")),
         **message,
     }
-    async with session.post(f"{app.base_url}/cgi-bin/message/send", json=body) as response:
+    url = f"{app.base_url}/cgi-bin/message/send"
+    async with session.post(url, json=body, timeout=TIMEOUT) as response:
         response.raise_for_status()
-        return str((await response.json())["errmsg"])
+        return str(raise_for_errcode(await response.json())["errmsg"])
 
 
 async def upload(session: aiohttp.ClientSession, name: str, content: bytes) -> str:
@@ -40,12 +41,9 @@ async def upload(session: aiohttp.ClientSession, name: str, content: bytes) -> s
     form = aiohttp.FormData()
     form.add_field("media", content, filename=name, content_type="image/png")
     url = f"{app.base_url}/cgi-bin/media/upload?type=image"
-    async with session.post(url, data=form) as response:
+    async with session.post(url, data=form, timeout=TIMEOUT) as response:
         response.raise_for_status()
-        answer = await response.json()
-    if answer["errcode"]:
-        raise RuntimeError(f"not uploaded: {answer['errmsg']}")
-    return str(answer["media_id"])
+        return str(raise_for_errcode(await response.json())["media_id"])
 
 
 async def main(members: list[str]) -> None:

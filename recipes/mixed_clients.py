@@ -21,7 +21,7 @@ import aiohttp
 import httpx
 import requests
 
-from wecom_auth import install
+from wecom_auth import install, raise_for_errcode
 
 install()
 
@@ -32,7 +32,7 @@ def get_token() -> str:
     """Fetch the token, as the program has always done."""
     params = {"corpid": os.environ["WECOM_CORPID"], "corpsecret": os.environ["WECOM_CORPSECRET"]}
     answer = requests.get(f"{HOST}/cgi-bin/gettoken", params=params, timeout=10)
-    return str(answer.json()["access_token"])
+    return str(raise_for_errcode(answer).json()["access_token"])
 
 
 def message(touser: str, content: str) -> dict[str, Any]:
@@ -55,7 +55,11 @@ def by_urllib(url: str, body: dict[str, Any]) -> int:
 
 async def by_aiohttp(url: str, body: dict[str, Any]) -> int:
     """Send it as the bot does."""
-    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=body, timeout=timeout) as response,
+    ):
         return int((await response.json())["errcode"])
 
 

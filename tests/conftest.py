@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from wecom_auth._source import process
 from wecom_auth.testing import reset
 
 EXCUSED = {
@@ -25,6 +26,7 @@ def _forget_everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("WECOM_STORE", raising=False)
     yield
     reset()
+    process.events.clear()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,8 +18,8 @@ from benchmarks.report import as_text
 from benchmarks.ways import all_ways
 
 from wecom_auth import install
-from wecom_auth._call import replay
-from wecom_auth._http.verdict import rejection
+from wecom_auth._call.retry import Policy
+from wecom_auth._clients.requests.answer import verdict
 from wecom_auth._source import join as flights
 from wecom_auth.errors import REJECTED
 
@@ -88,17 +88,14 @@ def test_each_credential_fetches_once_and_is_small(tables: dict[str, Any]) -> No
 def test_control_without_the_single_flight_a_storm_costs_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def alone(state: Any, limit: float, send: Any, **_: Any) -> Any:
-        return flights.lead(state, flights.Flight(limit), send)
-
-    monkeypatch.setattr(flights, "join", alone)
+    monkeypatch.setattr(flights, "_under_way", lambda state: None)
     rows = {row.what: row for row in storms.storms(BRIEF)}
     assert rows["cold start, 8 threads, adapter"].figures["gettoken"] > 1
     assert "gettoken" in rows["cold start, 8 threads, adapter"].missed
 
 
 def test_control_without_the_resend_calls_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "heal", lambda source, rejected, answer, *rest, **way: answer)
+    monkeypatch.setattr(Policy, "rejects", lambda policy, answered: False)
     rows = {row.what: row for row in storms.storms(BRIEF)}
     assert rows["revoked, 8 threads, adapter"].figures["lost calls"] > 0
 
@@ -144,7 +141,7 @@ def test_the_verdict_is_given_on_answers_that_could_reject(kind: str) -> None:
     answer = null.json_answer(dead, codes=False, gzipped="gzip" in kind)
     adapter, request = null.NullTransport([answer]), verdicts._request()
     response = verdicts._fresh(adapter, request, answer, "stream" in kind)
-    assert rejection(response, REJECTED, stream="stream" in kind) == 42001
+    assert verdict(response, REJECTED, stream="stream" in kind) == 42001
 
 
 # --- the tools ---

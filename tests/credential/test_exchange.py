@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import pickle
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from threading import Event
 from typing import Any
@@ -334,10 +335,10 @@ def test_a_body_that_drips_is_given_up_at_the_limit():
 def test_control_without_looking_at_the_clock_it_is_read_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    def read(response: requests.Response, deadline: float) -> bytes:
-        return response.content
+    def gather(pieces: Iterable[bytes], deadline: float) -> bytes:
+        return b"".join(pieces)
 
-    monkeypatch.setattr(transport, "_read", read)
+    monkeypatch.setattr(transport, "gather", gather)
     monkeypatch.setattr(AppCredential, "runs_inline", True)
     with Dripping(*drip_the_body()) as server:
         source = TokenSource(AppCredential(CORP, SECRET, base_url=server.url))

@@ -49,7 +49,7 @@ def test_a_refusal_of_long_ago_or_of_another_host_explains_nothing(wecom_server:
         assert call(wecom_server).cause == ""
     refused(wecom_server)
     answer = requests.get(f"{wecom_server.url}/cgi-bin/user/get", timeout=10)
-    answer.url = "https://elsewhere.example/cgi-bin/user/get"
+    answer.url = answer.request.url = "https://elsewhere.example/cgi-bin/user/get"
     with pytest.raises(APIError) as caught:
         raise_for_errcode(answer)
     assert caught.value.cause == ""

@@ -351,9 +351,9 @@ def test_after_a_fork_the_store_is_asked_to_renew_itself(tmp_path: Path) -> None
     store = FileStore(tmp_path)
     breaker = Breaker(store)
     with store.lock("key", 0):
-        assert store._locks.held
+        assert store._locks._held
         breaker.after_fork()
-        assert not store._locks.held
+        assert not store._locks._held
 
 
 @forks

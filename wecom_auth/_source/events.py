@@ -69,6 +69,11 @@ class Events:
             self._hooks = (*self._hooks, hook)
         return lambda: self._remove(hook)
 
+    def clear(self) -> None:
+        """End every hook."""
+        with self.lock:
+            self._hooks = ()
+
     def _remove(self, hook: Hook) -> None:
         with self.lock:
             self._hooks = tuple(each for each in self._hooks if each is not hook)
