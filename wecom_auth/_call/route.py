@@ -5,7 +5,10 @@ from typing import Any
 
 from .._credential.credential import Credential
 from .._http.scope import PLATFORM, parse_base_url, path_below
+from .._log import warn_once
 from .._source.source import Store, TokenSource, as_source
+
+_CALLS = f"{PLATFORM}/cgi-bin/"
 
 Choose = Callable[[Any], Credential | TokenSource | None]
 
@@ -38,6 +41,8 @@ class Route:
             name = source.credential.parameter_for(url)
             if name is not None:
                 return source, name
+        if self.sources and url.startswith(_CALLS):
+            warn_of_bypass(url, self.sources[0].credential)
         return None
 
     def add(self, source: TokenSource) -> bool:
@@ -100,6 +105,20 @@ class Chosen(Route):
     def base_urls(self) -> list[str]:
         """The one base URL."""
         return [self._base_url]
+
+
+def warn_of_bypass(url: str, credential: Credential) -> None:
+    """Log once that a call goes to the platform itself, past the credential's base URL."""
+    if credential.base_url != PLATFORM and _would_carry(url, credential):
+        warn_once(
+            f"a call goes to {PLATFORM}, but base_url is {credential.base_url}: it gets no token;"
+            ' write its URL as f"{app.base_url}/cgi-bin/..."'
+        )
+
+
+def _would_carry(url: str, credential: Credential) -> bool:
+    path = path_below(url.partition("?")[0].partition("#")[0], PLATFORM)
+    return path is not None and credential.kind.parameter_at(path) is not None
 
 
 def _overlap(one: Credential, other: Credential) -> bool:

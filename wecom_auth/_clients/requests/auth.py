@@ -9,6 +9,7 @@ import requests
 from requests.auth import AuthBase
 
 from ..._call.retry import ONLY_TOKENS, Answered, Retry
+from ..._call.route import warn_of_bypass
 from ..._credential.credential import Credential
 from ..._credential.token import carried
 from ..._http import query
@@ -51,6 +52,7 @@ class WeComAuth(AuthBase):
             )
         name = self.source.credential.parameter_for(url)
         if name is None:
+            warn_of_bypass(url, self.source.credential)
             return request
         without, foreign = query.take(url, name)
         if foreign:
