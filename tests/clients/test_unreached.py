@@ -92,6 +92,8 @@ def failure(client: str, url: str, seconds: float = 5.0) -> WeComError:
     return caught.value
 
 
+# The socket of a handshake that failed is left to the garbage collector by some of them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(("cause", "kind", "place"), PLACES.values(), ids=PLACES)
 def test_a_failure_of_the_network_names_its_cause(
