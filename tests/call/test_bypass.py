@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import requests
+import responses
 
-from wecom_auth import AppCredential, TokenSource, WeComAuth
+from wecom_auth import AppCredential, TokenSource, WeComAuth, attach
 from wecom_auth._call.route import Route
 
 PLATFORM = "https://qyapi.weixin.qq.com/cgi-bin"
@@ -42,3 +43,12 @@ def test_what_carries_no_token_is_not(path: str, caplog: pytest.LogCaptureFixtur
 def test_without_a_base_url_of_ones_own_nothing_goes_past_it(caplog: pytest.LogCaptureFixture):
     Route([TokenSource(AppCredential("ww01", "a-secret"))]).match("https://other.example/cgi-bin/x")
     assert not caplog.text
+
+
+def test_an_attached_session_is_warned_too(caplog: pytest.LogCaptureFixture):
+    app = AppCredential("ww01", "a-secret", base_url="https://proxy.example/wecom")
+    session = attach(requests.Session(), app)
+    with responses.RequestsMock() as mock:
+        mock.get(f"{PLATFORM}/user/get", json={"errcode": 41001})
+        assert session.get(f"{PLATFORM}/user/get", timeout=5).json() == {"errcode": 41001}
+    assert caplog.text.count("base_url is https://proxy.example/wecom") == 1

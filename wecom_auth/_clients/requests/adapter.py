@@ -11,7 +11,7 @@ from ..._call.retry import ONLY_TOKENS, Answered, Retry
 from ..._call.route import Route
 from ..._credential.credential import Credential
 from ..._http import query
-from ..._http.scope import mounts
+from ..._http.scope import PLATFORM, mounts
 from ..._source.source import TokenSource
 from ..routed import Routed
 from .answer import verdict
@@ -187,7 +187,9 @@ def _shorter(
 
 def attach(session: S, route: Route, retry: Retry) -> S:
     """Mount adapters that carry this route's tokens; see `wecom_auth.attach`."""
-    ours = [prefix for base in route.base_urls for prefix in mounts(base)]
+    # The platform's own too: a call that goes past base_url is warned of.
+    bases = dict.fromkeys([*route.base_urls, PLATFORM])
+    ours = [prefix for base in bases for prefix in mounts(base)]
     there = {p: a for p, a in session.adapters.items() if p.lower().startswith(tuple(ours))}
     for prefix in [*ours, *there]:
         inner = there.get(prefix)
