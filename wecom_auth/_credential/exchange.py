@@ -10,6 +10,7 @@ from .._http.redaction import redact, shorten
 from .._http.trouble import answer_cause, network_cause, network_facts
 from .._http.verdict import errcode_of, parse
 from ..errors import (
+    IP_NOT_TRUSTED,
     CredentialError,
     TokenUnavailable,
     WeComError,
@@ -19,7 +20,7 @@ from ..errors import (
     renewed,
 )
 from . import checks
-from .kind import IP_NOT_TRUSTED, Kind
+from .kind import Kind
 
 T = TypeVar("T")
 

@@ -6,12 +6,6 @@ Source of the paths and errcodes: WeCom developer documentation of each call.
 import re
 from dataclasses import dataclass
 
-BUSY = frozenset({-1, 6000, 45033})
-"""The platform is busy: the exchange may be tried again."""
-
-RATE_LIMITED = 45009
-IP_NOT_TRUSTED = 60020
-
 _PROVIDER_SERVICES = (
     "get_register_code|get_register_info|get_customized_auth_url|corpid_to_opencorpid"
     "|contact/search|contact/id_translate|contact/sort|media/upload|batch/getresult"

@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from .._credential.app import AppCredential
 from .._credential.exchange import Abandoned, Answer
-from .._credential.kind import APP, RATE_LIMITED
+from .._credential.kind import APP
 from .._credential.token import Token
 from .._http.redaction import redact
 from .._http.verdict import parse
 from .._source import aio
 from .._source.steps import FOREVER
-from ..errors import TokenTimeout, WeComError
+from ..errors import RATE_LIMITED, TokenTimeout, WeComError
 from . import suspicion
 from .call import Call, Do, Failed, Flow, source_of
 from .inline import InlineSource

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from .._credential.exchange import Grant, ParentRejected, Send
-from .._credential.kind import BUSY
 from .._credential.token import Token, issue
 from .._log import log
-from ..errors import CredentialError, TokenUnavailable, WeComError
+from ..errors import TRANSIENT, CredentialError, TokenUnavailable, WeComError
 from ..stores.protocol import patience
 from . import process, recent
 from .flight import Flight
@@ -145,12 +144,12 @@ def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TokenUnavailable) and error.errcode in {None, *BUSY}
+    return isinstance(error, TokenUnavailable) and error.errcode in {None, *TRANSIENT}
 
 
 def _lasts(error: WeComError) -> bool:
     """Return whether asking again within a minute is of no use: a refusal, or an unknown code."""
-    return isinstance(error, CredentialError) or error.errcode not in {None, *BUSY}
+    return isinstance(error, CredentialError) or error.errcode not in {None, *TRANSIENT}
 
 
 def _once(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:

@@ -5,9 +5,16 @@ from collections.abc import Container
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-from .._credential.kind import IP_NOT_TRUSTED, Kind
+from .._credential.kind import Kind
 from .._credential.token import Token, from_record, to_record
-from ..errors import CredentialError, TokenUnavailable, WeComError, describe, remembered
+from ..errors import (
+    IP_NOT_TRUSTED,
+    CredentialError,
+    TokenUnavailable,
+    WeComError,
+    describe,
+    remembered,
+)
 from ..stores.protocol import TokenStore
 
 FAILURE_LIFE = 60.0

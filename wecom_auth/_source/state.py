@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._credential.credential import Credential
-from .._credential.kind import IP_NOT_TRUSTED, RATE_LIMITED
 from .._credential.token import Sight, Token, repeated
 from .._log import log
-from ..errors import WeComError, remembered, renewed
+from ..errors import IP_NOT_TRUSTED, RATE_LIMITED, WeComError, remembered, renewed
 from ..stores.memory import MemoryStore
 from . import forks, process
 from .budget import Budget
