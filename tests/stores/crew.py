@@ -16,6 +16,7 @@ from typing import Any
 import filelock  # noqa: F401  # or each process would import it for itself
 import redis  # noqa: F401  # likewise
 import requests
+import tenacity  # noqa: F401  # likewise
 
 import wecom_auth
 from wecom_auth._source import process as registry
@@ -130,6 +131,7 @@ class Member:
 def main() -> None:
     job = json.loads(sys.argv[1])
     sabotage(job["sabotage"])
+    wecom_auth.attach(requests.Session(), wecom_auth.AppCredential("corp", "secret"))
     breaker.FIRST_PAUSE = job["breaker_pause"]
     redis_store.REFUSAL_LIMIT = job["patience"]
     gate_out, gate_in = os.pipe()

@@ -19,6 +19,7 @@ from redis_server import RedisServer
 
 from wecom_auth.stores import LEASE, Breaker, RedisStore, StoreError, redisclient, waiting
 from wecom_auth.stores import redis as module
+from wecom_auth.stores.protocol import patience
 
 # Harmless here: the children only end. Under xdist the parent has threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -208,6 +209,63 @@ def test_a_server_that_hangs_costs_a_bounded_time(redis_server: RedisServer) -> 
         assert time.monotonic() - began < redisclient.SOCKET_TIMEOUT + 0.7
     redis_server.resume()
     assert known.load("key") is None
+
+
+@pytest.fixture
+def resumed_when_late(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """A server that stands still until its first answer is missed."""
+    is_late = redisclient._is_late
+
+    def resume(error: Exception) -> bool:
+        redis_server.resume()
+        return is_late(error)
+
+    monkeypatch.setattr(redisclient, "_is_late", resume)
+    return redis_server
+
+
+@pytest.fixture
+def ten_seconds_left() -> Iterator[None]:
+    mark = patience.set(time.monotonic() + 10)
+    yield
+    patience.reset(mark)
+
+
+@pytest.mark.usefixtures("ten_seconds_left")
+def test_a_server_that_stands_still_for_a_moment_is_asked_again(
+    resumed_when_late: RedisServer,
+) -> None:
+    store = RedisStore(resumed_when_late.url)
+    assert store.compare_and_set("key", None, "text", 60)
+    resumed_when_late.pause()
+    assert store.load("key") == "text"
+    resumed_when_late.pause()
+    assert not store.compare_and_set("key", "text", "new", 60), "it was done, and not twice"
+    assert store.load("key") == "new"
+
+
+@pytest.mark.usefixtures("ten_seconds_left")
+def test_a_lock_whose_answer_is_lost_is_held(resumed_when_late: RedisServer) -> None:
+    store = RedisStore(resumed_when_late.url)
+    resumed_when_late.pause()
+    began = time.monotonic()
+    with store.lock("key", 10) as held:
+        assert held
+        assert time.monotonic() - began < 5, "it does not wait for its own lease"
+        with store.lock("key", 0.1) as other:
+            assert not other
+    with store.lock("key", 0.1) as held:
+        assert held
+
+
+def test_a_server_that_hangs_costs_a_fifth_of_what_is_left(redis_server: RedisServer) -> None:
+    store = RedisStore(redis_server.url)
+    redis_server.pause()
+    began, mark = time.monotonic(), patience.set(time.monotonic() + 4)
+    with pytest.raises(StoreError, match="Timeout"):
+        store.load("key")
+    patience.reset(mark)
+    assert 0.8 <= time.monotonic() - began < 2
 
 
 def test_the_url_may_say_how_long_to_wait(redis_server: RedisServer) -> None:

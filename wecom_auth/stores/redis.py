@@ -1,6 +1,7 @@
 """One token for many machines: Redis or Valkey."""
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._log import warn_once
 from .protocol import LEASE, StoreError, patience
-from .redisclient import Refused, asking, check_client, connect, require, visible
+from .redisclient import Late, Refused, asking, check_client, connect, require, visible
 from .waiting import wait_for
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 REFUSAL_LIMIT = 2.0
 """Seconds for which a refused connection is tried again, where nobody knows the caller's limit."""
+
+LATE = 0.25
+"""The part of these seconds for which a server that does not answer is asked again."""
 
 LONGEST_TTL = 30 * 86_400.0
 
@@ -45,8 +49,9 @@ class RedisStore:
 
     Values are small JSON texts under prefix + key, each with the server's own expiry, so a
     service in another language can read the token; keys hold no secret. A lock is a key with a
-    lease of 15 seconds; its holder removes it within them. A server that is away or hangs costs a
-    call 0.3 seconds, and the breaker in front of every store sees to it that few calls pay them.
+    lease of 15 seconds; its holder removes it within them. A server that is away costs a call 0.3
+    seconds, one that hangs up to a fifth of the call's own limit (2 of 10 seconds); the breaker in
+    front of every store sees to it that few calls pay them.
 
     The server's user needs the commands MGET, SET, DEL and EVAL on the keys `wecom_auth:*` (and
     SELECT where the URL names another database than 0). EVAL replaces and deletes a token that is
@@ -193,29 +198,27 @@ class RedisStore:
         It returns until when the lock is held for certain, by the clock of this process; 0 where
         it is no longer needed; None where another holds it.
         """
-        name = f"{key}:lock"
-        before: list[Any] = []
+        name, mine = f"{key}:lock", secrets.token_hex(8)
+        ends, before = 0.0, list[Any]()
 
         def take() -> float | None:
+            nonlocal ends
             ends = time.monotonic() + LEASE - 1
-            if self._create(name, "held", int(LEASE * 1000)):
+            if self._create(name, mine, int(LEASE * 1000)):
                 return ends
             before[:] = before or self._read([key])
             return None
 
         def look() -> float | None:
             lock, text = self._read([name, key])
+            if lock == mine.encode():  # the answer to `take` was lost
+                return ends
+            before[:] = before or [text]
             if text not in (None, *before):
                 return 0.0
             return take() if lock is None else None
 
-        def attempt() -> float | None:
-            try:
-                return asking(look if before else take, self._let_go)
-            except Refused:
-                return None  # the next attempt comes soon
-
-        return attempt
+        return self._attempt(lambda: look() if ends else take(), [])
 
     def _release(self, name: str, lease_ends: float | None, owner: int) -> None:
         if owner != os.getpid():
@@ -225,19 +228,35 @@ class RedisStore:
 
     def _ask(self, call: Callable[[], _T]) -> _T:
         """The server's answer; a connection that it refuses is tried again for a while."""
-
-        def attempt() -> tuple[_T] | None:
-            try:
-                return (asking(call, self._let_go),)
-            except Refused as error:
-                refusals.append(error)
-                return None
-
-        refusals: list[Refused] = []
+        failures: list[StoreError] = []
+        attempt = self._attempt(lambda: (call(),), failures)
         answer = wait_for(attempt, _patience(), first=0.05, longest=0.5)
         if answer is None:
-            raise refusals[-1]
+            raise failures[-1]
         return answer[0]
+
+    def _attempt(
+        self, call: Callable[[], _T | None], failures: list[StoreError]
+    ) -> Callable[[], _T | None]:
+        """Return an attempt for `wait_for`: None where the server refuses, or is late for now."""
+        answered, limit = time.monotonic(), _patience() * LATE
+
+        def attempt() -> _T | None:
+            nonlocal answered
+            answer = None
+            try:
+                answer = asking(call, self._let_go)
+            except Late as error:
+                if time.monotonic() - answered >= limit:
+                    raise
+                failures.append(error)
+                return None
+            except Refused as error:
+                failures.append(error)
+            answered = time.monotonic()
+            return answer
+
+        return attempt
 
     def _let_go(self) -> None:
         if self._url is not None:

@@ -34,6 +34,10 @@ class Refused(StoreError):
     """The server took the connection and closed it: it has no more to give at this moment."""
 
 
+class Late(Refused):
+    """The server took the question and has not answered yet: it is busy, or hangs."""
+
+
 def require() -> None:
     """Import redis-py.
 
@@ -140,7 +144,7 @@ def asking(call: Callable[[], _T], afterwards: Callable[[], object]) -> _T:
         afterwards: is called in any case.
 
     Raises:
-        Refused: the server took the connection and closed it.
+        Refused: the server took the connection and closed it, or is `Late`.
         StoreError: any other trouble, said without what redis-py quotes: commands, and tokens
             with them.
     """
@@ -149,7 +153,7 @@ def asking(call: Callable[[], _T], afterwards: Callable[[], object]) -> _T:
     try:
         return call()
     except (RedisError, RedisClusterException) as error:
-        kind = Refused if _is_refusal(error) else StoreError
+        kind = Refused if _is_refusal(error) else Late if _is_late(error) else StoreError
         problem = f"{type(error).__name__}: {_describe(error)}"
     finally:
         afterwards()
@@ -164,6 +168,13 @@ def _is_refusal(error: Exception) -> bool:
         return False
     cause = error.__context__
     return not isinstance(cause, OSError) or cause.errno in _CLOSED
+
+
+def _is_late(error: Exception) -> bool:
+    """A machine that is not reached at all is no late answer: that is said at once."""
+    from redis.exceptions import TimeoutError
+
+    return isinstance(error, TimeoutError) and "reading" in str(error)
 
 
 def _describe(error: Exception) -> str:
