@@ -6,13 +6,15 @@ It brings urllib3-future, which takes urllib3's place, so the suite's own enviro
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
-from wecom_auth import APIError, AppCredential, WeComAuth, attach, raise_for_errcode
+from wecom_auth import APIError, AppCredential, WeComAuth, attach, install, raise_for_errcode
 from wecom_auth.testing import FakeWeCom
 
 niquests = pytest.importorskip(
@@ -108,3 +110,58 @@ def test_a_stream_that_nobody_has_read_passes(platform: Any) -> None:
         assert raise_for_errcode(response) is response
         assert response._content is False, "nobody has read it"
         assert response.json()["errcode"] == 40014
+
+
+def test_unchanged_code_is_cached_and_healed(platform: Any) -> None:
+    fake, app = platform
+    query = {"corpid": app.corpid, "corpsecret": "app-secret"}
+
+    def gettoken(library: Any) -> str:
+        answer = library.get(f"{app.base_url}/cgi-bin/gettoken", params=query)
+        assert isinstance(answer, library.Response)
+        token: str = answer.json()["access_token"]
+        return token
+
+    with install():
+        token = gettoken(niquests)
+        assert gettoken(niquests) == gettoken(requests) == token
+        for stream in (False, True):
+            fake.revoke()
+            url = f"{app.base_url}/cgi-bin/user/get?userid=a&access_token={token}"
+            answer = niquests.get(url, stream=stream)
+            assert answer.json()["errcode"] == 0
+            assert answer.url == url
+        fake.revoke()
+        url = f"{app.base_url}/cgi-bin/media/upload?type=file&access_token={token}"
+        files = {"media": ("a.txt", io.BytesIO(b"the whole file"))}
+        assert niquests.post(url, files=files).json()["errcode"] == 0
+    assert [upload.content for upload in fake.uploads] == [b"the whole file"]
+    assert fake.gettoken_calls == 4
+    assert niquests.get(url.replace("media/upload", "user/get")).json()["errcode"] == 40014
+
+
+def test_a_session_of_coroutines_goes_on_as_without_us(platform: Any) -> None:
+    fake, app = platform
+
+    async def program() -> list[int]:
+        async with niquests.AsyncSession() as session:
+            query = {"corpid": app.corpid, "corpsecret": "app-secret"}
+            answer = await session.get(f"{app.base_url}/cgi-bin/gettoken", params=query)
+            call = f"{app.base_url}/cgi-bin/user/get?userid=a&access_token="
+            call += answer.json()["access_token"]
+            before = (await session.get(call)).json()["errcode"]
+            fake.revoke()
+            return [before, (await session.get(call)).json()["errcode"]]
+
+    with install():
+        assert asyncio.run(program()) == [0, 40014]
+
+
+def test_a_session_class_of_ones_own(platform: Any) -> None:
+    app = platform[1]
+
+    class Session(niquests.Session):  # type: ignore[misc]
+        pass
+
+    session, url = attach(Session(), app), f"{app.base_url}/cgi-bin/user/get?userid=a"
+    assert session.get(url).json()["errcode"] == 0

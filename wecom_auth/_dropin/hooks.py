@@ -19,6 +19,7 @@ from .watch import Watch
 
 HOOKS = {
     "requests": requests.points,
+    "niquests": requests.points,
     "httpx": httpx.points,
     "httpx2": httpx.points,
     "aiohttp": aiohttp.points,

@@ -97,11 +97,12 @@ def install(
 ) -> Installation:
     """Let code that fetches its own token go on as it is, with its calls kept authorised.
 
-    From now on, for every call of the process that requests, httpx, httpx2, aiohttp or urllib
-    makes: a gettoken is answered from the cache, a call that carries a token which the platform
-    has dropped goes out with the current one, and one that was rejected is made again, once.
-    Nothing of the code needs to change. A token is replaced only by one of the owner that is
-    known for it: its gettoken was seen here, the store knows it, or you say so.
+    From now on, for every call of the process that requests, niquests (but for its AsyncSession),
+    httpx, httpx2, aiohttp or urllib makes: a gettoken is answered from the cache, a call that
+    carries a token which the platform has dropped goes out with the current one, and one that was
+    rejected is made again, once. Nothing of the code needs to change. A token is replaced only by
+    one of the owner that is known for it: its gettoken was seen here, the store knows it, or you
+    say so.
 
     Args:
         credentials: the apps whose tokens the store knows and this process did not fetch: they

@@ -1,4 +1,4 @@
-"""The hook for requests: stands before the one place where sessions find their adapters."""
+"""The hook for requests and niquests: before the one place where sessions find their adapters."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +16,7 @@ from .._clients.requests.auth import is_authorised
 from .._clients.requests.call import is_replayable, rewind
 from .._clients.requests.hide import at_url, hide_token
 from .._clients.requests.peek import peek
-from .._clients.requests.send import by_name, call_limit, send_clean
+from .._clients.requests.send import by_name, call_limit, native, send_clean, sender_of
 from .._credential import exchange
 from .._credential.exchange import Answer, Send
 from .._http import query
@@ -26,8 +26,6 @@ from .call import Call, Point, run
 from .flow import decide
 from .owner import NAME, GetOwners, Owners
 
-_builder = HTTPAdapter()  # which sends nothing
-
 
 class RequestsCall(Call):
     """One call over an adapter.
@@ -36,12 +34,18 @@ class RequestsCall(Call):
         adapter: sends it.
         request: as its caller made it.
         options: to send it with.
+        builder: an adapter of the library, which sends nothing.
     """
 
     def __init__(
-        self, adapter: BaseAdapter, request: requests.PreparedRequest, options: dict[str, Any]
+        self,
+        adapter: BaseAdapter,
+        request: requests.PreparedRequest,
+        options: dict[str, Any],
+        builder: HTTPAdapter,
     ) -> None:
         self._adapter, self._request, self._options = adapter, request, options
+        self._builder = builder
         self.url, self.headers = request.url or "", request.headers  # type: ignore[assignment]
         self.limit = call_limit(options.get("timeout"))
         self.replayable = is_replayable(request)
@@ -61,10 +65,10 @@ class RequestsCall(Call):
 
     def exchange(self, seconds: float | None) -> requests.Response:
         """Send it as it is."""
-        options = {**self._options, "stream": True}
+        options, sender = {**self._options, "stream": True}, self._adapter
         if seconds is not None:
-            options["timeout"] = Timeout(total=seconds)
-        return self._adapter.send(self._request, **options)
+            options["timeout"], sender = Timeout(total=seconds), sender_of(self._adapter)
+        return sender.send(self._request, **options)
 
     def look(self, answer: requests.Response) -> Answer:
         """Return the `Answer` in it."""
@@ -83,12 +87,13 @@ class RequestsCall(Call):
         """Return a `Send` by the same adapter, proxies and certificates."""
         names = ("verify", "cert", "proxies")
         known = {name: self._options[name] for name in names if name in self._options}
-        return transport.by_adapter(self._adapter, known, partial(_prepare, learned))
+        prepare = partial(_prepare, learned, self._request)
+        return transport.by_adapter(sender_of(self._adapter), known, prepare)
 
     def make(self, headers: Mapping[str, str], body: bytes) -> requests.Response:
         """Return an answer made here."""
         raw = HTTPResponse(BytesIO(body), dict(headers), 200, reason="OK", preload_content=False)
-        return _builder.build_response(self._request, raw)
+        return self._builder.build_response(self._request, raw)
 
     def dress(self, answer: requests.Response, sent: str) -> requests.Response:
         """Show the caller's own request and token in the answer, in a redirect too."""
@@ -105,9 +110,8 @@ class RequestsCall(Call):
 class DropInAdapter(BaseAdapter):
     """Stands for one session's adapter, for one call; everything else of it shows through."""
 
-    def __init__(self, inner: BaseAdapter, owners: Owners) -> None:
-        self._inner = inner
-        self._owners = owners
+    def __init__(self, inner: BaseAdapter, owners: Owners, builder: HTTPAdapter) -> None:
+        self._inner, self._owners, self._builder = inner, owners, builder
 
     def send(
         self, request: requests.PreparedRequest, *args: Any, **options: Any
@@ -122,7 +126,7 @@ class DropInAdapter(BaseAdapter):
             options = by_name(args, options)
         if exchange.is_exchange.get() or _is_cared_for(self._inner, request):
             return self._inner.send(request, **options)
-        call = RequestsCall(self._inner, request, options)
+        call = RequestsCall(self._inner, request, options, self._builder)
         response: requests.Response = run(call, decide(call, self._owners))
         response.connection = self  # type: ignore[assignment]
         return response
@@ -149,9 +153,12 @@ def _is_cared_for(inner: BaseAdapter, request: requests.PreparedRequest) -> bool
     )
 
 
-def _prepare(headers: Mapping[str, str], request: requests.Request) -> requests.PreparedRequest:
+def _prepare(
+    headers: Mapping[str, str], call: requests.PreparedRequest, request: requests.Request
+) -> requests.PreparedRequest:
     request.headers = {**headers, **request.headers}
-    return request.prepare()
+    prepared: requests.PreparedRequest = native(request, call).prepare()
+    return prepared
 
 
 def _body(response: requests.Response) -> bytes:
@@ -163,6 +170,7 @@ def _body(response: requests.Response) -> bytes:
 
 def points(module: Any, owners: GetOwners) -> list[Point]:
     """Return what to patch."""
+    builder = module.adapters.HTTPAdapter()
 
     def wrap(original: Callable[..., BaseAdapter]) -> Callable[..., BaseAdapter]:
         def get_adapter(self: requests.Session, url: str) -> BaseAdapter:
@@ -170,7 +178,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             if "/cgi-bin/" not in url or isinstance(adapter, DropInAdapter):
                 return adapter
             now = owners()
-            return adapter if now is None else DropInAdapter(adapter, now)
+            return adapter if now is None else DropInAdapter(adapter, now, builder)
 
         return get_adapter
 

@@ -115,8 +115,8 @@ def way_of(
         prepare = partial(_prepare_by, session)
     known = {name: options[name] for name in SEND_OPTIONS[2:] if name in options}
     limit = call_limit(options.get("timeout"))
-    sender: Any = adapter if isinstance(adapter, BaseAdapter) else _OfNiquests(adapter)
-    return {"timeout": limit, "via": _noted(adapter, transport.by_adapter(sender, known, prepare))}
+    send = transport.by_adapter(sender_of(adapter), known, prepare)
+    return {"timeout": limit, "via": _noted(adapter, send)}
 
 
 def way_before(request: requests.PreparedRequest) -> Send:
@@ -132,11 +132,21 @@ def way_before(request: requests.PreparedRequest) -> Send:
 
 
 def _prepare_by(session: Any, request: requests.Request) -> requests.PreparedRequest:
-    if not isinstance(session, requests.Session):
-        own = import_module(type(session).__module__.partition(".")[0]).Request
-        request = own(request.method, request.url, headers=request.headers, data=request.data)
-    prepared: requests.PreparedRequest = session.prepare_request(request)
+    prepared: requests.PreparedRequest = session.prepare_request(native(request, session))
     return prepared
+
+
+def native(request: requests.Request, of: Any) -> Any:
+    """Return the request as one of the library, requests or niquests, that this object is of."""
+    if "niquests" not in {each.__module__.partition(".")[0] for each in type(of).__mro__}:
+        return request
+    own = import_module("niquests").Request
+    return own(request.method, request.url, headers=request.headers, data=request.data)
+
+
+def sender_of(adapter: Any) -> Any:
+    """Return what sends by this adapter with a timeout of urllib3's."""
+    return adapter if isinstance(adapter, BaseAdapter) else _OfNiquests(adapter)
 
 
 class _OfNiquests:
@@ -170,7 +180,8 @@ def _with_headers_of(
 ) -> requests.PreparedRequest:
     theirs = {name: call.headers[name] for name in call.headers if not OF_CALL.match(name)}
     request.headers = {**theirs, **request.headers}
-    return request.prepare()
+    prepared: requests.PreparedRequest = native(request, call).prepare()
+    return prepared
 
 
 def call_limit(timeout: Any) -> float | None:
