@@ -37,13 +37,6 @@ def hidden(kind: Any, visible: Any, target: bytes) -> Any:
     return url
 
 
-def hidden_token(kind: Any, visible: Any, name: str, escaped: str) -> Any:
-    """Return a URL that shows as the visible one and goes out with this parameter."""
-    target = visible.raw_path
-    joint = "&" if b"?" in target else "?"
-    return hidden(kind, visible, target + f"{joint}{name}={escaped}".encode("ascii"))
-
-
 def shown_token(visible: Any, name: str, escaped: str) -> Any:
     """Return the URL with this parameter for all to see.
 
