@@ -7,12 +7,12 @@ what was read is given back.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._clients.onloop import Exchange, on_this_loop
 from .._clients.requests.send import call_limit
 from .._credential.exchange import Answer, Send
 from .._http import query
 from .._http.redaction import redact
 from .._http.verdict import errcode_in, may_hold_errcode
-from .._source import aio
 from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
 from . import body as bodies
 from .call import Call, Point, run, run_async
@@ -199,16 +199,16 @@ class AsyncCall(HttpxCall):
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same transport, on the caller's event loop."""
 
-        async def send(request: Any) -> Answer | Exception:
+        async def send(what: Exchange, seconds: float) -> Answer | Exception:
             try:
-                answer = await self._pass(request)
+                answer = await self._pass(self._of_exchange(learned, *what, seconds))
                 found = await self.look(answer)
                 await answer.aclose()
             except Exception as error:
                 return self._failure_of(error) or error
             return found
 
-        return bodies.on_loop(aio.runner(), lambda *args: send(self._of_exchange(learned, *args)))
+        return on_this_loop(send)
 
     async def _read(self, answer: Any) -> bytes | None:
         return bodies.decode(await bodies.peek_async(self._library, answer), answer.headers)
