@@ -219,7 +219,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
             url = _whole(self, str_or_url, options.get("params"))
-            now = owners_for(owners, self, url)
+            now = owners_for(owners, self, url) if url else None
             if now is None:
                 return original(self, method, str_or_url, **options)
             call = AiohttpCall(module, self, original, method, str_or_url, url, options)

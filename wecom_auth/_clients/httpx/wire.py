@@ -33,7 +33,8 @@ def hidden(kind: Any, visible: Any, target: bytes) -> Any:
         target: the path and query to send, as bytes.
     """
     url = object.__new__(kind)
-    url.__dict__ = {**visible.__dict__, "_target": target}
+    state = url.__dict__ = visible.__dict__.copy()
+    state["_target"] = target
     return url
 
 
@@ -57,5 +58,6 @@ def shown_token(visible: Any, name: str, escaped: str) -> Any:
 def at_url(request: Any, url: Any) -> Any:
     """Return the same request at another URL; it shares headers and body with the original."""
     other = object.__new__(type(request))
-    other.__dict__ = {**request.__dict__, "url": url}
+    state = other.__dict__ = request.__dict__.copy()
+    state["url"] = url
     return other
