@@ -75,10 +75,10 @@ class WeComAdapter(Routed, BaseAdapter):
         if found is None:
             return send_on(inner, request, options, self)
         source, name = found
+        if is_authorised(request) or (name in url and has_passed(self, url)):
+            return send_clean(inner, visible_request(request, name), options, request, self)
         visible, token, first = request, source.ready(), None
         if name in url or "%" in url:  # %61ccess_token
-            if name in url and (is_authorised(request) or has_passed(self, url)):
-                return send_clean(inner, visible_request(request, name), options, request, self)
             visible = _without_token(request, source, name)
             url = visible.url or ""
         if token is not None:
