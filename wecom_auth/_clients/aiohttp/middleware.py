@@ -33,11 +33,8 @@ class Middleware(Routed):
         source, name = found
         if (name in url or "%" in url) and (brought := leave_out(request, name)):
             source.warn_of_foreign_token(brought)
-        token, first, codes = (
-            source.ready(),
-            None,
-            self._retry.beside(source.credential),
-        )
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
         if token is not None:
             response = await send(request, handler, source, name, token)
             if response.status != 200 or not may_hold_errcode(response.headers, codes):

@@ -100,11 +100,8 @@ class SyncTransport(Transport):
         if found is None:
             return way.transport.handle_request(request)
         source, name = found
-        token, first, codes = (
-            source.ready(),
-            None,
-            self._retry.beside(source.credential),
-        )
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
         start = start_of(way.kit.library, request.stream)
         if token is not None:
             response = send(way, request, name, token)
@@ -151,11 +148,8 @@ class AsyncTransport(Transport):
         if found is None:
             return await way.transport.handle_async_request(request)
         source, name = found
-        token, first, codes = (
-            source.ready(),
-            None,
-            self._retry.beside(source.credential),
-        )
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
         start = start_of(way.kit.library, request.stream)
         if token is not None:
             response = await asend(way, request, name, token)

@@ -54,11 +54,8 @@ class Handler(Routed, BaseHandler):
         if name in url or "%" in url:  # %61ccess_token
             source.warn_of_foreign_token(query.find(url, name))
             request = without_token(request, name)
-        token, first, codes = (
-            source.ready(),
-            None,
-            self._retry.beside(source.credential),
-        )
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
         start = start_of(request.data)
         if token is not None:
             response = send(self, request, name, token)
