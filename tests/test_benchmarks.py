@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from benchmarks import __main__ as program
-from benchmarks import measure, null, storms, verdicts
+from benchmarks import beneath, clients, measure, null, storms, verdicts
 from benchmarks.calls import PLATFORM
 from benchmarks.measure import BRIEF, Effort, Row, Timing
 from benchmarks.report import as_text
@@ -115,6 +117,45 @@ def test_every_way_makes_the_same_call(seen: list[str]) -> None:
         assert in_query == (name not in ("google-auth", "requests-oauth2client")), name
 
 
+def test_every_client_makes_the_same_call_by_hand_and_attached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[bytes] = []
+
+    def noting(there: Any, of: Callable[[Any], bytes]) -> Any:
+        def noted(self: Any, what: Any) -> Any:
+            sent.append(of(what))
+            return there(self, what)
+
+        return noted
+
+    for kind, name, of in (
+        (beneath.Pool, "handle_request", lambda request: request.url.target),
+        (beneath._Wire, "write", bytes),
+        (beneath._Socket, "sendall", bytes),
+    ):
+        monkeypatch.setattr(kind, name, noting(getattr(kind, name), of))
+    with asyncio.Runner() as runner, ExitStack() as stack:
+        for client, make in clients.Lab(stack, runner.get_loop()).makers():
+            for way, call in clients._ways(make, null.usual_answers()).items():
+                sent.clear()
+                assert call() == null.USER, (client, way)
+                assert len(sent) == 1, (client, way)
+                assert sent[0].count(f"access_token={null.TOKEN}".encode()) == 1, (client, way)
+                assert b"userid=zhangsan" in sent[0], (client, way)
+
+
+def test_calls_in_a_coroutine_are_made_as_often_as_others() -> None:
+    made: list[str] = []
+
+    async def call() -> None:
+        made.append("it")
+
+    with asyncio.Runner() as runner:
+        measure.race({"it": measure.Awaited(runner.get_loop(), call)}, Effort(2, 5))
+    assert len(made) == 3 + 2 * (1 + 5)
+
+
 def test_install_is_in_force_in_its_own_turns_only() -> None:
     before = requests.Session.get_adapter
     inside: list[bool] = []
@@ -184,9 +225,13 @@ def test_a_missed_goal_is_marked() -> None:
 
 
 def test_neighbours_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("wechatpy", "wechatpy.enterprise", "google.auth.credentials", "httpx"):
+    for name in ("wechatpy", "wechatpy.enterprise", "google.auth.credentials"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setitem(sys.modules, "requests_oauth2client", None)
+    for name in ("requests_oauth2client", "httpx", "httpx2", "aiohttp"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with asyncio.Runner() as runner, ExitStack() as stack:
+        lab = clients.Lab(stack, runner.get_loop())
+        assert [client for client, _ in lab.makers()] == ["urllib"]
     names = dict(all_ways(PLATFORM, null.NullTransport, null.TOKEN))
     assert list(names)[-1] == "install()"
     assert measure.BRIEF.brief

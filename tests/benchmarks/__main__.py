@@ -5,13 +5,14 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import calls, fakes, growth, imports, stores, storms, tenants, turnover, verdicts
+from . import calls, clients, fakes, growth, imports, stores, storms, tenants, turnover, verdicts
 from .measure import BRIEF, FULL, Effort, Row
 from .report import as_data, as_text
 
 BENCHMARKS: dict[str, Callable[[Effort], list[Row]]] = {
     "null": calls.null,
     "decorator": calls.decorator,
+    "clients": clients.clients,
     "loopback": calls.loopback,
     "verdict": verdicts.verdicts,
     "storm": storms.storms,

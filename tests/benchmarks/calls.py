@@ -11,7 +11,6 @@ from .floors import floors
 from .measure import Effort, Row, Timing, Way, Within, figures, microseconds, race, races
 from .null import TOKEN, USER, NullTransport, json_answer
 from .ways import Transport, all_ways, session_over, source_over
-from .with_httpx import httpx_ways
 
 PLATFORM = "https://qyapi.weixin.qq.com"
 ELSEWHERE = "https://api.example.com/v1/users"
@@ -26,8 +25,6 @@ def null(effort: Effort) -> list[Row]:
     """Everything but the network: what a call costs in the client."""
     rows = _rows(races(_ways_and_floors, effort), _BY_HAND, _GOALS)
     rows += _rows(races(_other_host, effort), _OTHER, {_OTHER_INSTALLED: 1.01})
-    if httpx_ways():
-        rows += _rows(races(httpx_ways, effort), "httpx by hand, params=")
     return rows
 
 

@@ -2,9 +2,11 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from statistics import median
 from typing import Any
@@ -22,6 +24,25 @@ class Within:
     def __call__(self) -> object:
         with self.scope():
             return self.way()
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A way in a coroutine: the calls of one turn are made in one run of the loop."""
+
+    loop: AbstractEventLoop
+    way: Callable[[], Coroutine[Any, Any, object]]
+
+    def __call__(self) -> object:
+        return self.loop.run_until_complete(self.way())
+
+    def repeat(self, calls: int) -> None:
+        """Make so many calls."""
+        self.loop.run_until_complete(self._repeat(calls))
+
+    async def _repeat(self, calls: int) -> None:
+        for _ in range(calls):
+            await self.way()
 
 
 @dataclass(frozen=True)
@@ -119,14 +140,19 @@ def figures(timing: Timing, base: Timing) -> dict[str, float]:
 
 def _time(way: Way, calls: int, timing: Timing) -> None:
     scope, call = (way.scope, way.way) if isinstance(way, Within) else (nullcontext, way)
+    repeat = call.repeat if isinstance(call, Awaited) else partial(_repeat, call)
     with scope():
         call()  # what the scope has to build, it builds once for all of its calls
         wall, cpu = time.perf_counter(), time.thread_time()
-        for _ in range(calls):
-            call()
+        repeat(calls)
         cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
     timing.cpu.append(cpu / calls)
     timing.wall.append(wall / calls)
+
+
+def _repeat(call: Way, calls: int) -> None:
+    for _ in range(calls):
+        call()
 
 
 @contextmanager

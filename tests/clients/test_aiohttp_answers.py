@@ -16,7 +16,7 @@ from loopback import ANSWERS, GET, LONG, SHORT, with_token
 from ways import head, platform, raw_server
 
 from wecom_auth import attach
-from wecom_auth._clients.aiohttp import middleware as middlewares
+from wecom_auth._clients.aiohttp import middleware
 from wecom_auth._http.verdict import BODY_LIMIT
 
 
@@ -151,10 +151,10 @@ def test_an_answer_that_stalls_is_the_callers_timeout(timeout: ClientTimeout) ->
 
 
 def test_the_control_without_a_look_nothing_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def blind(self: Any, response: Any) -> None:
+    async def blind(response: Any, codes: frozenset[int]) -> None:
         return None
 
-    monkeypatch.setattr(middlewares.Call, "errcode", blind)
+    monkeypatch.setattr(middleware, "look", blind)
 
     async def main() -> Any:
         async with attach(ClientSession(), app) as client:

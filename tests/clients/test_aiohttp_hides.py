@@ -14,6 +14,7 @@ from aiohttp import ClientSession, ClientTimeout, TraceConfig
 from leakhunt import Hunt, LogTrap
 from loopback import LOCATIONS
 from ways import CORP, closed_door, platform, raw_server
+from yarl import URL
 
 from wecom_auth import AppCredential, attach
 from wecom_auth._clients.aiohttp import wire
@@ -99,7 +100,13 @@ def test_no_one_sees_a_token_or_a_secret() -> None:
 
 
 def test_the_control_the_hunt_finds_what_aiohttp_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "_show_traces", lambda request, visible: None)
+    def shown(self: Any, connection: Any) -> Any:
+        request = self._request
+        url = f"{request.url}?{self._parameter}={self._token.escaped}"
+        request.url = URL(url, encoded=True)
+        return type(request).send(request, connection)
+
+    monkeypatch.setattr(wire.Wire, "__call__", shown)
 
     async def main() -> None:
         trace, _ = traced(hunt)
@@ -109,8 +116,7 @@ def test_the_control_the_hunt_finds_what_aiohttp_shows(monkeypatch: pytest.Monke
     with platform() as (fake, plain):
         hunt, app = hunting(fake), app_at(plain.base_url)
         asyncio.run(main())
-        assert all("on_request_headers_sent" in leak for leak in hunt.leaks())
-        assert hunt.leaks()
+        assert any("on_request_headers_sent" in leak for leak in hunt.leaks())
 
 
 FAILURES = {

@@ -128,7 +128,7 @@ def test_a_long_json_answer_is_read_no_further_than_a_rejection_is_long() -> Non
 
 
 def test_the_control_without_a_look_nothing_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers.Call, "errcode", lambda self, response: None)
+    monkeypatch.setattr(handlers, "look", lambda response, codes: None)
     with platform() as (fake, app):
         client: OpenerDirector = attach(build_opener(ProxyHandler({})), app)
         url = f"{app.base_url}/cgi-bin/get_api_domain_ip"

@@ -107,7 +107,8 @@ def test_no_one_sees_a_token_or_a_secret(
 def test_the_control_the_hunt_finds_a_token_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with platform() as (fake, plain):
         hunt = hunting(fake)
-        monkeypatch.setattr("wecom_auth._clients.urllib.call.query.drop", lambda url, name: url)
+        without = "wecom_auth._clients.urllib.handler.without_token"
+        monkeypatch.setattr(without, lambda request, name: request)
         token = fake.issue(CORP, SECRET)
         url = f"{plain.base_url}/{GET}?access_token={token}"
         with opener(app_at(plain.base_url)).open(url, timeout=10) as response:

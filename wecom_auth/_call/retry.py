@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._credential.credential import Credential
+
 if TYPE_CHECKING:
     import tenacity
 
@@ -68,6 +70,11 @@ class Retry:
     def codes(self) -> frozenset[int]:
         """The errcodes as a set."""
         return frozenset(self.errcodes)
+
+    def beside(self, credential: Credential) -> frozenset[int]:
+        """Return the errcodes that an answer is looked into for: its token's, and these."""
+        rejections = credential.kind.rejections
+        return rejections | self.codes if self.errcodes else rejections
 
 
 ONLY_TOKENS = Retry()

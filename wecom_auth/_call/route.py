@@ -25,18 +25,13 @@ class Route:
     def __init__(self, sources: Iterable[TokenSource] = ()) -> None:
         self.sources = tuple(sources)
 
-    def find(self, url: str, request: Any = None) -> TokenSource | None:
-        """Return the source whose token belongs to this URL, or None.
+    def match(self, url: str, request: Any = None) -> tuple[TokenSource, str] | None:
+        """Return the source and the parameter that carries its token to this URL, or None.
 
         Args:
             url: of the call.
             request: as the client has it.
         """
-        found = self.match(url, request)
-        return None if found is None else found[0]
-
-    def match(self, url: str, request: Any = None) -> tuple[TokenSource, str] | None:
-        """Return the source and the parameter that carries its token to this URL, or None."""
         for source in self.sources:
             name = source.credential.parameter_for(url)
             if name is not None:

@@ -6,14 +6,13 @@ from threading import get_ident
 
 from wecom_auth._credential.exchange import Abandoned, Answer, Send, unreached
 from wecom_auth._source import aio, process, transport
-from wecom_auth.errors import TokenUnavailable
 
 Exchange = tuple[str, str, Mapping[str, str], bytes | None]
 """Method, URL, headers and body."""
 
 
 def on_this_loop(
-    exchange: Callable[[Exchange, float], Awaitable[Answer | TokenUnavailable]],
+    exchange: Callable[[Exchange, float], Awaitable[Answer | Exception]],
 ) -> Send:
     """Return a `Send` that other threads call; the exchange itself runs here.
 
@@ -35,7 +34,7 @@ def on_this_loop(
             outcome = unreached(late, url, seconds)
         except (OSError, CancelledError):
             raise Abandoned from None
-        if isinstance(outcome, TokenUnavailable):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 

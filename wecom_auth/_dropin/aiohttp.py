@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from .._clients.onloop import Exchange, on_this_loop
 from .._credential.exchange import Answer, Send
 from .._http import query
 from .._http.redaction import redact
 from .._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
-from .._source import aio
 from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
 from . import body as bodies
 from .call import Call, Point, run_async
@@ -126,9 +126,8 @@ class AiohttpCall(Call):
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same session, on its event loop."""
 
-        async def send(
-            method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
-        ) -> Answer | Exception:
+        async def send(what: Exchange, seconds: float) -> Answer | Exception:
+            method, url, headers, body = what
             options = {
                 **{name: self._options[name] for name in _WAY if name in self._options},
                 "headers": {**learned, **headers},
@@ -148,7 +147,7 @@ class AiohttpCall(Call):
                 text = redact(f"gettoken failed: {type(error).__name__}: {error}")
                 return kind(text) if kind else error
 
-        return bodies.on_loop(aio.runner(), send)
+        return on_this_loop(send)
 
     def make(self, headers: Mapping[str, str], body: bytes) -> Any:
         """Return an answer made here."""
@@ -220,7 +219,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
             url = _whole(self, str_or_url, options.get("params"))
-            now = owners_for(owners, self, url)
+            now = owners_for(owners, self, url) if url else None
             if now is None:
                 return original(self, method, str_or_url, **options)
             call = AiohttpCall(module, self, original, method, str_or_url, url, options)

@@ -2,13 +2,10 @@
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import CancelledError
 from functools import lru_cache
 from typing import Any
 
-from .._credential.exchange import Abandoned, Answer, Send
 from .._http.verdict import BODY_LIMIT
-from ..errors import TokenTimeout
 
 
 def position(file: Any) -> int | None:
@@ -56,30 +53,6 @@ def decode(raw: bytes | None, headers: Mapping[str, str]) -> bytes | None:
     except zlib.error:
         return None
     return body if len(body) <= BODY_LIMIT else None
-
-
-def on_loop(run: Callable[..., Any], send: Callable[..., Any]) -> Send:
-    """Return a `Send` that lets an event loop send; it is called from another thread.
-
-    Args:
-        run: from `aio.runner()`.
-        send: a coroutine function that takes what a `Send` takes, and returns an error.
-    """
-
-    def call(
-        method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
-    ) -> Answer:
-        try:
-            found = run(lambda: send(method, url, headers, body, seconds), seconds)
-        except TimeoutError:
-            raise TokenTimeout("gettoken did not answer in time") from None
-        except (OSError, CancelledError):
-            raise Abandoned from None
-        if isinstance(found, Answer):
-            return found
-        raise found
-
-    return call
 
 
 def peek(library: Any, answer: Any) -> bytes | None:

@@ -7,18 +7,18 @@ what was read is given back.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._clients.onloop import Exchange, on_this_loop
 from .._clients.requests.send import call_limit
 from .._credential.exchange import Answer, Send
 from .._http import query
 from .._http.redaction import redact
 from .._http.verdict import errcode_in, may_hold_errcode
-from .._source import aio
 from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
 from . import body as bodies
 from .call import Call, Point, run, run_async
 from .flow import decide
 from .layers import owners_for, sending
-from .owner import NAME, GetOwners, Owners
+from .owner import NAME, GetOwners
 
 
 class HttpxCall(Call):
@@ -199,16 +199,16 @@ class AsyncCall(HttpxCall):
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same transport, on the caller's event loop."""
 
-        async def send(request: Any) -> Answer | Exception:
+        async def send(what: Exchange, seconds: float) -> Answer | Exception:
             try:
-                answer = await self._pass(request)
+                answer = await self._pass(self._of_exchange(learned, *what, seconds))
                 found = await self.look(answer)
                 await answer.aclose()
             except Exception as error:
                 return self._failure_of(error) or error
             return found
 
-        return bodies.on_loop(aio.runner(), lambda *args: send(self._of_exchange(learned, *args)))
+        return on_this_loop(send)
 
     async def _read(self, answer: Any) -> bytes | None:
         return bodies.decode(await bodies.peek_async(self._library, answer), answer.headers)
@@ -218,18 +218,15 @@ def _timeout(seconds: float) -> dict[str, Any]:
     return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)}
 
 
-def _owners_for(owners: GetOwners, transport: Any, request: Any) -> Owners | None:
-    if b"/cgi-bin/" not in request.url.raw_path:  # a tenth of what the URL as text costs
-        return None
-    return owners_for(owners, transport, str(request.url))
-
-
 def points(module: Any, owners: GetOwners) -> list[Point]:
     """Return what to patch."""
 
+    # The path alone is asked for first: a tenth of what the URL as text costs.
+
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def handle_request(self: Any, request: Any) -> Any:
-            now = _owners_for(owners, self, request)
+            ours = b"/cgi-bin/" in request.url.raw_path
+            now = owners_for(owners, self, str(request.url)) if ours else None
             if now is None:
                 return original(self, request)
             call = SyncCall(module, self, original, request)
@@ -239,7 +236,8 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
 
     def wrap_async(original: Callable[..., Any]) -> Callable[..., Any]:
         def handle_async_request(self: Any, request: Any) -> Any:
-            now = _owners_for(owners, self, request)
+            ours = b"/cgi-bin/" in request.url.raw_path
+            now = owners_for(owners, self, str(request.url)) if ours else None
             if now is None:
                 return original(self, request)
             call = AsyncCall(module, self, original, request)

@@ -148,9 +148,9 @@ def _is_cared_for(inner: BaseAdapter, request: requests.PreparedRequest) -> bool
     """Return whether this call is authorised by another way of this package."""
     if is_authorised(request):
         return True
-    return (
-        isinstance(inner, WeComAdapter) and inner.route.find(request.url or "", request) is not None
-    )
+    if not isinstance(inner, WeComAdapter):
+        return False
+    return inner.route.match(request.url or "", request) is not None
 
 
 def _prepare(

@@ -218,7 +218,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def open(self: Any, fullurl: Any, data: Any = None, timeout: Any = _UNSET) -> Any:
             url = fullurl if isinstance(fullurl, str) else getattr(fullurl, "full_url", "")
-            now = owners_for(owners, self, url)
+            now = owners_for(owners, self, url) if "/cgi-bin/" in url else None
             if now is None:
                 return original(self, fullurl, data, timeout)
             call = UrllibCall(self, original, fullurl, data, timeout)

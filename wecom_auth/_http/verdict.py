@@ -10,6 +10,19 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+HEADERS = {
+    name.lower(): name
+    for name in (
+        "Error-Code",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Length",
+        "Content-Type",
+    )
+}
+"""The headers that a verdict asks for, for drivers that make a dict of them: some clients walk
+through all of their headers for each."""
+
 BODY_LIMIT = 8192
 """Bytes. A rejection has about 200; anything larger than this is data."""
 
@@ -41,7 +54,9 @@ def may_hold_errcode(headers: Mapping[str, str], codes: frozenset[int]) -> bool:
         codes: the errcodes that are looked for.
     """
     stated = header_code(headers)
-    if is_file(headers) or (stated is not None and stated not in codes):
+    if stated is not None and stated not in codes:
+        return False  # nearly every answer: the rest need not be looked at
+    if is_file(headers):
         return False
     if stated is None and "json" not in headers.get("Content-Type", "").lower():
         return False

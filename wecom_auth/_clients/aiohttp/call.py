@@ -9,15 +9,36 @@ from wecom_auth._call.drive import drive_async
 from wecom_auth._call.flow import call
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._clients.aiohttp import exchange
-from wecom_auth._clients.aiohttp.peek import is_suspect, look
+from wecom_auth._clients.aiohttp.peek import look
 from wecom_auth._clients.aiohttp.wire import Wire, clean_headers
 from wecom_auth._clients.dressed import dress
 from wecom_auth._credential.token import Token
 from wecom_auth._http.redaction import redact
+from wecom_auth._http.verdict import may_hold_errcode
 from wecom_auth._source.source import TokenSource
 from wecom_auth.errors import TokenConnectionError, TokenTimeout, WeComError
 
 Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+
+
+async def send(
+    request: Any, handler: Handler, source: TokenSource, parameter: str, token: Token
+) -> aiohttp.ClientResponse:
+    """Send a request with this token, once; it shows none at any time."""
+    request.send = Wire(request, source.credential, parameter, token)
+    try:
+        response = await handler(request)
+    except aiohttp.ClientOSError as error:
+        # "Can not write request body for …", from Python 3.12 on with the URL of the moment.
+        if token.escaped in str(error):
+            error.args = (error.errno, redact(str(error.strerror), token.escaped))
+            error.strerror = error.args[1]
+        raise
+    finally:
+        del request.send
+    if response.status != 200:
+        clean_headers(response, parameter, token)
+    return response
 
 
 class Call:
@@ -29,42 +50,22 @@ class Call:
         source: of the token.
         parameter: that carries the token.
         retry: the user's wishes beyond a rejected token.
+        codes: the errcodes that its answers are looked into for.
     """
 
     __slots__ = ("_codes", "_handler", "_parameter", "_request", "_retry", "_source")
 
     def __init__(
-        self, request: Any, handler: Handler, source: TokenSource, parameter: str, retry: Retry
+        self,
+        request: Any,
+        handler: Handler,
+        source: TokenSource,
+        parameter: str,
+        retry: Retry,
+        codes: frozenset[int],
     ) -> None:
         self._request, self._handler, self._source = request, handler, source
-        self._parameter, self._retry = parameter, retry
-        self._codes = source.credential.rejections | retry.codes
-
-    async def send(self, token: Token) -> aiohttp.ClientResponse:
-        """Send it with this token, once."""
-        request = self._request
-        request.send = Wire(request, self._source.credential, self._parameter, token)
-        try:
-            response = await self._handler(request)
-        except aiohttp.ClientOSError as error:
-            # "Can not write request body for …", from Python 3.12 on with the URL of the moment.
-            if token.escaped in str(error):
-                error.args = (error.errno, redact(str(error.strerror), token.escaped))
-                error.strerror = error.args[1]
-            raise
-        finally:
-            del request.send
-        if response.status != 200:
-            clean_headers(response, self._parameter, token)
-        return response
-
-    def is_suspect(self, response: aiohttp.ClientResponse) -> bool:
-        """Return whether an answer need be looked into."""
-        return is_suspect(response, self._codes)
-
-    async def errcode(self, response: aiohttp.ClientResponse) -> int | None:
-        """Return the errcode of an answer that may have to be retried, else None."""
-        return await look(response, self._codes) if self.is_suspect(response) else None
+        self._parameter, self._retry, self._codes = parameter, retry, codes
 
     async def finish(self, token: Token | None, first: Answered | None) -> Any:
         """Carry the call to its end, on the rare path.
@@ -96,8 +97,9 @@ class Call:
             await self._request.close()  # the writer of a body that was rejected half-way
             if not self._is_whole():
                 return None
-        response = await self.send(token)
-        return Answered(response, await self.errcode(response))
+        response = await send(self._request, self._handler, self._source, self._parameter, token)
+        suspect = response.status == 200 and may_hold_errcode(response.headers, self._codes)
+        return Answered(response, await look(response, self._codes) if suspect else None)
 
     def _is_whole(self) -> bool:
         """Return whether the body is there to be sent; a generator is, once."""

@@ -3,9 +3,11 @@
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wecom_auth._call.retry import Answered
-from wecom_auth._clients.aiohttp.call import Call
-from wecom_auth._clients.aiohttp.wire import is_authorised, leave_out
+from wecom_auth._clients.aiohttp.call import Call, send
+from wecom_auth._clients.aiohttp.peek import look
+from wecom_auth._clients.aiohttp.wire import Wire, leave_out
 from wecom_auth._clients.routed import Routed
+from wecom_auth._http.verdict import may_hold_errcode
 
 
 class Middleware(Routed):
@@ -26,18 +28,21 @@ class Middleware(Routed):
         """
         url = str(request.url)
         found = self.route.match(url, request)
-        if found is None or is_authorised(request):
+        if found is None or isinstance(vars(request).get("send"), Wire):  # which is ours already
             return await handler(request)
         source, name = found
         if (name in url or "%" in url) and (brought := leave_out(request, name)):
             source.warn_of_foreign_token(brought)
-        call = Call(request, handler, source, name, self._retry)
-        token = source.ready()
-        if token is None:
-            response: ClientResponse = await call.finish(None, None)
-            return response
-        response = await call.send(token)
-        if not call.is_suspect(response):
-            return response
-        code = await call.errcode(response)
-        return response if code is None else await call.finish(token, Answered(response, code))
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
+        if token is not None:
+            response = await send(request, handler, source, name, token)
+            if response.status != 200 or not may_hold_errcode(response.headers, codes):
+                return response
+            code = await look(response, codes)
+            if code is None:
+                return response
+            first = Answered(response, code)
+        call = Call(request, handler, source, name, self._retry, codes)
+        retried: ClientResponse = await call.finish(token, first)
+        return retried

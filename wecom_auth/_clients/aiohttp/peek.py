@@ -3,20 +3,15 @@
 from typing import Any
 
 from wecom_auth._clients.requests.peek import decode
-from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
-
-
-def is_suspect(response: Any, codes: frozenset[int]) -> bool:
-    """Return whether an answer need be looked into; the most common ones say so in a header."""
-    return response.status == 200 and may_hold_errcode(response.headers, codes)
+from wecom_auth._http.verdict import BODY_LIMIT, errcode_in
 
 
 async def look(response: Any, codes: frozenset[int]) -> int | None:
     """Return the errcode of this answer if it is one of these, else None.
 
     Args:
-        response: a suspect answer; its body stays unread. An answer that holds one of the codes has
-            arrived to its end, and its connection is free.
+        response: an answer that may hold one; its body stays unread. An answer that holds one of
+            the codes has arrived to its end, and its connection is free.
         codes: the errcodes that are looked for.
     """
     body = response._body

@@ -123,7 +123,7 @@ class Auth:
 
     def _send(self, request: Any, name: str, token: Token) -> Generator[Any, Any, Answered]:
         """Send the request with this token; afterwards it shows the URL without one."""
-        codes = self.source.credential.rejections | self._retry.codes | {NO_TOKEN}
+        codes = self._retry.beside(self.source.credential) | {NO_TOKEN}
         visible = request.url = self._without_token(request.url, name)
         request.extensions[AUTHORISED] = True
         request.url = shown_token(visible, name, token.escaped)

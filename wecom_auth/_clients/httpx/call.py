@@ -7,13 +7,68 @@ from wecom_auth._call.flow import Flow, call
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._clients.echo import without_token
 from wecom_auth._clients.httpx import exchange
-from wecom_auth._clients.httpx.body import rewind, start_of
+from wecom_auth._clients.httpx.body import rewind
 from wecom_auth._clients.httpx.dressed import clean_error, dress_as
 from wecom_auth._clients.httpx.peek import alook, look
-from wecom_auth._clients.httpx.wire import at_url, hidden_token, shown_token
+from wecom_auth._clients.httpx.wire import at_url, hidden, shown_token
 from wecom_auth._credential.token import Token
 from wecom_auth._source.source import TokenSource
 from wecom_auth.errors import WeComError
+
+
+def send(way: exchange.Way, request: Any, parameter: str, token: Token) -> Any:
+    """Send a request with this token, once; neither answer nor error shows it.
+
+    Args:
+        way: the transport that sends it.
+        request: as its caller may see it.
+        parameter: that carries the token.
+        token: the token.
+    """
+    try:
+        response = way.transport.handle_request(_outgoing(way, request, parameter, token))
+    except way.kit.library.RequestError as error:
+        failure = clean_error(error, token.escaped)
+        if failure is None:
+            raise
+    else:
+        return response if response.status_code == 200 else _clean(response, parameter, token)
+    raise failure  # out here, where the error with the token in it is no context
+
+
+async def asend(way: exchange.Way, request: Any, parameter: str, token: Token) -> Any:
+    """Do the same as `send`, in a coroutine."""
+    try:
+        response = await way.transport.handle_async_request(
+            _outgoing(way, request, parameter, token)
+        )
+    except way.kit.library.RequestError as error:
+        failure = clean_error(error, token.escaped)
+        if failure is None:
+            raise
+    else:
+        return response if response.status_code == 200 else _clean(response, parameter, token)
+    raise failure
+
+
+def _outgoing(way: exchange.Way, request: Any, parameter: str, token: Token) -> Any:
+    visible = request.url
+    if way.hides:
+        path = visible.raw_path
+        joint = "&" if b"?" in path else "?"
+        target = path + f"{joint}{parameter}={token.escaped}".encode("ascii")
+        return at_url(request, hidden(way.kit.wire_url, visible, target))
+    return at_url(request, shown_token(visible, parameter, token.escaped))
+
+
+def _clean(response: Any, parameter: str, token: Token) -> Any:
+    """Take the token out of the headers, where a proxy may echo the URL it was asked for."""
+    headers = ((each.decode("latin-1") for each in pair) for pair in response.headers.raw)
+    clean = without_token(((name, value) for name, value in headers), parameter, token)
+    if clean is not None:
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in clean]
+        response.headers = type(response.headers)(raw)
+    return response
 
 
 class Call:
@@ -25,9 +80,11 @@ class Call:
         source: of the token.
         parameter: that carries the token.
         retry: the user's wishes beyond a rejected token.
+        codes: the errcodes that its answers are looked into for.
+        start: of its body, from `start_of`.
     """
 
-    __slots__ = ("_codes", "_kit", "_parameter", "_request", "_retry", "_start", "_way", "source")
+    __slots__ = ("_codes", "_parameter", "_request", "_retry", "_source", "_start", "_way")
 
     def __init__(
         self,
@@ -36,48 +93,12 @@ class Call:
         source: TokenSource,
         parameter: str,
         retry: Retry,
+        codes: frozenset[int],
+        start: int | None,
     ) -> None:
-        self._kit, self._way, self._request = way.kit, way, request
-        self.source, self._parameter, self._retry = source, parameter, retry
-        rejections = source.credential.rejections
-        self._codes = rejections | retry.codes if retry.errcodes else rejections
-        self._start = start_of(way.kit.library, request.stream)
-
-    # --- sending and looking, the two things that wait ---
-
-    def send(self, token: Token) -> Any:
-        """Send it with this token, once."""
-        try:
-            response = self._way.transport.handle_request(self._outgoing(token))
-        except self._kit.library.RequestError as error:
-            failure = clean_error(error, token.escaped)
-            if failure is None:
-                raise
-        else:
-            return response if response.status_code == 200 else self._clean(response, token)
-        raise failure  # out here, where the error with the token in it is no context
-
-    async def asend(self, token: Token) -> Any:
-        """Do the same as `send`, in a coroutine."""
-        try:
-            response = await self._way.transport.handle_async_request(self._outgoing(token))
-        except self._kit.library.RequestError as error:
-            failure = clean_error(error, token.escaped)
-            if failure is None:
-                raise
-        else:
-            return response if response.status_code == 200 else self._clean(response, token)
-        raise failure
-
-    def errcode(self, response: Any) -> int | None:
-        """Return the errcode of an answer that may have to be retried, else None."""
-        return look(self._kit.peeked, response, self._codes)
-
-    async def aerrcode(self, response: Any) -> int | None:
-        """Do the same as `errcode`, in a coroutine."""
-        return await alook(self._kit.peeked, response, self._codes)
-
-    # --- the rare path ---
+        self._way, self._request, self._source = way, request, source
+        self._parameter, self._retry = parameter, retry
+        self._codes, self._start = codes, start
 
     def finish(self, token: Token | None, first: Answered | None) -> Any:
         """Carry the call to its end.
@@ -89,9 +110,9 @@ class Call:
         limit, via = call_limit(self._request), exchange.sync_send(self._way, self._request)
         try:
             flow = self._flow(token, first, limit)
-            return drive(flow, self.source, self._attempt, timeout=limit, via=via)
+            return drive(flow, self._source, self._attempt, timeout=limit, via=via)
         except WeComError as error:
-            failure = dress_as(error, self._kit.library, self._request)
+            failure = dress_as(error, self._way.kit.library, self._request)
         raise failure  # out here, where the error that it stands for is no context
 
     async def afinish(self, token: Token | None, first: Answered | None) -> Any:
@@ -99,14 +120,14 @@ class Call:
         limit, via = call_limit(self._request), exchange.async_send(self._way, self._request)
         try:
             flow = self._flow(token, first, limit)
-            return await drive_async(flow, self.source, self._aattempt, timeout=limit, via=via)
+            return await drive_async(flow, self._source, self._aattempt, timeout=limit, via=via)
         except WeComError as error:
-            failure = dress_as(error, self._kit.library, self._request)
+            failure = dress_as(error, self._way.kit.library, self._request)
         raise failure
 
     def _flow(self, token: Token | None, first: Answered | None, limit: float | None) -> Flow:
         return call(
-            self.source,
+            self._source,
             token,
             first,
             retry=self._retry,
@@ -116,37 +137,20 @@ class Call:
         )
 
     def _attempt(self, token: Token, again: bool) -> Answered | None:
-        if again and not self.rewind():
+        if again and not self._rewind():
             return None
-        response = self.send(token)
-        return Answered(response, self.errcode(response))
+        response = send(self._way, self._request, self._parameter, token)
+        return Answered(response, look(self._way.kit.peeked, response, self._codes))
 
     async def _aattempt(self, token: Token, again: bool) -> Answered | None:
-        if again and not self.rewind():
+        if again and not self._rewind():
             return None
-        response = await self.asend(token)
-        return Answered(response, await self.aerrcode(response))
+        response = await asend(self._way, self._request, self._parameter, token)
+        return Answered(response, await alook(self._way.kit.peeked, response, self._codes))
 
-    def rewind(self) -> bool:
+    def _rewind(self) -> bool:
         start = self._start
-        return start is not None and rewind(self._kit.library, self._request.stream, start)
-
-    def _outgoing(self, token: Token) -> Any:
-        visible = self._request.url
-        if self._way.hides:
-            url = hidden_token(self._kit.wire_url, visible, self._parameter, token.escaped)
-        else:
-            url = shown_token(visible, self._parameter, token.escaped)
-        return at_url(self._request, url)
-
-    def _clean(self, response: Any, token: Token) -> Any:
-        """Take the token out of the headers, where a proxy may echo the URL it was asked for."""
-        headers = ((each.decode("latin-1") for each in pair) for pair in response.headers.raw)
-        clean = without_token(((name, value) for name, value in headers), self._parameter, token)
-        if clean is not None:
-            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in clean]
-            response.headers = type(response.headers)(raw)
-        return response
+        return start is not None and rewind(self._way.kit.library, self._request.stream, start)
 
 
 def call_limit(request: Any) -> float | None:

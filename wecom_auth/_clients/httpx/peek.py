@@ -7,20 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from wecom_auth._clients.requests.peek import decode
-from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+from wecom_auth._http.verdict import BODY_LIMIT, HEADERS, errcode_in, may_hold_errcode
 
-_READ = {
-    name.lower().encode(): name
-    for name in (
-        "Error-Code",
-        "Content-Disposition",
-        "Content-Encoding",
-        "Content-Length",
-        "Content-Type",
-    )
-}
-"""The headers that a verdict asks for. In a dict each is found at once: httpx would walk through
-all of them for each."""
+_HEADERS = {key.encode(): name for key, name in HEADERS.items()}
 
 
 def _headers_of(response: Any, codes: frozenset[int]) -> dict[str, str] | None:
@@ -28,9 +17,9 @@ def _headers_of(response: Any, codes: frozenset[int]) -> dict[str, str] | None:
     if response.status_code != 200:
         return None
     headers = {
-        _READ[name]: value.decode("latin-1")
-        for key, value in response.headers.raw
-        if (name := key.lower()) in _READ
+        _HEADERS[key]: value.decode("latin-1")
+        for name, value in response.headers.raw
+        if (key := name.lower()) in _HEADERS
     }
     return headers if may_hold_errcode(headers, codes) else None
 

@@ -6,9 +6,11 @@ from typing import Any, Self
 
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._call.route import Route
-from wecom_auth._clients.httpx.call import Call
+from wecom_auth._clients.httpx.body import start_of
+from wecom_auth._clients.httpx.call import Call, asend, send
 from wecom_auth._clients.httpx.exchange import Way
 from wecom_auth._clients.httpx.library import Kit, kit_of
+from wecom_auth._clients.httpx.peek import alook, look
 from wecom_auth._clients.httpx.wire import at_url
 from wecom_auth._clients.routed import Routed
 from wecom_auth._credential.credential import Credential
@@ -63,19 +65,18 @@ class Transport(Routed):
         way = self._ways[type(request)] = Way(kit, inner, home is own, self._client)
         return way
 
-    def _call(self, request: Any) -> Call | Any:
-        """Return the call that this request is, or the transport that sends it as it is."""
+    def _match(self, request: Any) -> tuple[Way, Any, tuple[TokenSource, str] | None]:
+        """Return the way of this request, itself as it may be seen, and whose token it carries."""
         way = self._ways.get(type(request)) or self._way(request)
         url = str(request.url)
         found = self.route.match(url, request)
-        if found is None:
-            return way.transport
-        source, name = found
-        if name in url or "%" in url:  # %61ccess_token
-            if AUTHORISED in request.extensions and name in url:
-                return way.transport
-            request = _without_token(way.kit, request, url, source, name)
-        return Call(way, request, source, name, self._retry)
+        if found is not None:
+            source, name = found
+            if name in url or "%" in url:  # %61ccess_token
+                if AUTHORISED in request.extensions and name in url:
+                    return way, request, None
+                request = _without_token(way.kit, request, url, source, name)
+        return way, request, found
 
     def __getattr__(self, name: str) -> Any:
         if name == "_inner":  # while it is being copied
@@ -95,15 +96,21 @@ class SyncTransport(Transport):
             CredentialError, TokenUnavailable: no token could be had; `httpx.HTTPError` as well.
             httpx.RequestError: as the inner transport raises it, without the token.
         """
-        call = self._call(request)
-        if not isinstance(call, Call):
-            return call.handle_request(request)
-        token = call.source.ready()
-        if token is None:
-            return call.finish(None, None)
-        response = call.send(token)
-        code = call.errcode(response)
-        return response if code is None else call.finish(token, Answered(response, code))
+        way, request, found = self._match(request)
+        if found is None:
+            return way.transport.handle_request(request)
+        source, name = found
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
+        start = start_of(way.kit.library, request.stream)
+        if token is not None:
+            response = send(way, request, name, token)
+            code = look(way.kit.peeked, response, codes)
+            if code is None:
+                return response
+            first = Answered(response, code)
+        call = Call(way, request, source, name, self._retry, codes, start)
+        return call.finish(token, first)
 
     def __enter__(self) -> Self:
         if self._inner is not None:
@@ -137,15 +144,21 @@ class AsyncTransport(Transport):
             CredentialError, TokenUnavailable: no token could be had; `httpx.HTTPError` as well.
             httpx.RequestError: as the inner transport raises it, without the token.
         """
-        call = self._call(request)
-        if not isinstance(call, Call):
-            return await call.handle_async_request(request)
-        token = call.source.ready()
-        if token is None:
-            return await call.afinish(None, None)
-        response = await call.asend(token)
-        code = await call.aerrcode(response)
-        return response if code is None else await call.afinish(token, Answered(response, code))
+        way, request, found = self._match(request)
+        if found is None:
+            return await way.transport.handle_async_request(request)
+        source, name = found
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
+        start = start_of(way.kit.library, request.stream)
+        if token is not None:
+            response = await asend(way, request, name, token)
+            code = await alook(way.kit.peeked, response, codes)
+            if code is None:
+                return response
+            first = Answered(response, code)
+        call = Call(way, request, source, name, self._retry, codes, start)
+        return await call.afinish(token, first)
 
     async def __aenter__(self) -> Self:
         if self._inner is not None:

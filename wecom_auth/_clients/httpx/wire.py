@@ -33,15 +33,9 @@ def hidden(kind: Any, visible: Any, target: bytes) -> Any:
         target: the path and query to send, as bytes.
     """
     url = object.__new__(kind)
-    url.__dict__ = {**visible.__dict__, "_target": target}
+    state = url.__dict__ = visible.__dict__.copy()
+    state["_target"] = target
     return url
-
-
-def hidden_token(kind: Any, visible: Any, name: str, escaped: str) -> Any:
-    """Return a URL that shows as the visible one and goes out with this parameter."""
-    target = visible.raw_path
-    joint = "&" if b"?" in target else "?"
-    return hidden(kind, visible, target + f"{joint}{name}={escaped}".encode("ascii"))
 
 
 def shown_token(visible: Any, name: str, escaped: str) -> Any:
@@ -64,5 +58,6 @@ def shown_token(visible: Any, name: str, escaped: str) -> Any:
 def at_url(request: Any, url: Any) -> Any:
     """Return the same request at another URL; it shares headers and body with the original."""
     other = object.__new__(type(request))
-    other.__dict__ = {**request.__dict__, "url": url}
+    state = other.__dict__ = request.__dict__.copy()
+    state["url"] = url
     return other

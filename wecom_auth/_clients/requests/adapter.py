@@ -84,17 +84,14 @@ class WeComAdapter(Routed, BaseAdapter):
         if token is not None:
             outgoing = at_url(visible, query.append(url, name, token.escaped))
             response = send_clean(inner, visible, options, outgoing, self)
-            code = verdict(response, self._codes(source), stream=bool(options.get("stream")))
+            codes = self._retry.beside(source.credential)
+            code = verdict(response, codes, stream=bool(options.get("stream")))
             first = None if code is None else Answered(response, code)
         if token is None or first is not None:
             call = Call(inner, visible, options, source, name, self._retry, by=self)
             response = call.finish(token, first, self._session())
         response.connection = self  # type: ignore[assignment]
         return hide_token(response, visible, name)
-
-    def _codes(self, source: TokenSource) -> frozenset[int]:
-        rejections = source.credential.rejections
-        return rejections if self._retry is ONLY_TOKENS else rejections | self._retry.codes
 
     def _inner_for(self, url: str) -> BaseAdapter:
         return self._inner
@@ -178,10 +175,11 @@ def _shorter(
 ) -> BaseAdapter | None:
     """Return the session's adapter for the next shorter prefix, none of this package's."""
     for each, adapter in adapters.items():  # requests keeps the longest first
-        if len(each) < len(prefix) and prefix.startswith(each.lower()):
-            is_other = not isinstance(adapter, WeComAdapter)
-            if is_other and not (url and has_passed(adapter, url)):
-                return adapter
+        is_shorter = len(each) < len(prefix) and prefix.startswith(each.lower())
+        if not is_shorter or isinstance(adapter, WeComAdapter):
+            continue
+        if not (url and has_passed(adapter, url)):
+            return adapter
     return None
 
 

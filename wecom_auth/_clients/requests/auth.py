@@ -106,7 +106,7 @@ class _Answered:
 
     def __init__(self, source: TokenSource, retry: Retry, sent: tuple[str, str, int]) -> None:
         self._source, self._retry, self._sent = source, retry, sent
-        self._codes = source.credential.rejections | retry.codes
+        self._codes = retry.beside(source.credential)
         self._redirects: dict[int, requests.Response] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

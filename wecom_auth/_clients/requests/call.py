@@ -62,7 +62,7 @@ class Call:
     ) -> None:
         self._adapter, self._options, self._source = adapter, options, source
         self.visible, self.parameter, self._retry = visible, parameter, retry
-        self._codes = source.credential.rejections | retry.codes
+        self._codes = retry.beside(source.credential)
         self._took, self._by = took, by
 
     def send(self, token: Token) -> requests.Response:

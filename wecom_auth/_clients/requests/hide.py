@@ -53,15 +53,10 @@ def hide_token(
     retries = getattr(raw, "retries", None)
     if retries is not None and getattr(retries, "history", None):
         raw.retries = retries.new(history=())
-    if response.status_code != 200 or not _is_usual(response.headers):
+    named = getattr(response.headers, "_store", None)  # by the names, without a lookup for each
+    if response.status_code != 200 or named is None or not named.keys() <= _USUAL:
         clean_echo(response, name, query.find(sent, name))
     return response
-
-
-def _is_usual(headers: Any) -> bool:
-    """Return whether there is no header in which the call could be echoed."""
-    store = getattr(headers, "_store", None)  # its names, without a lookup for each
-    return store is not None and store.keys() <= _USUAL
 
 
 def clean_echo(response: requests.Response, name: str, tokens: Iterable[str] = ()) -> None:

@@ -15,50 +15,68 @@ from wecom_auth._clients.urllib import exchange
 from wecom_auth._clients.urllib.peek import look
 from wecom_auth._clients.urllib.wire import with_token
 from wecom_auth._credential.token import Token
-from wecom_auth._http import query
 from wecom_auth._source.source import TokenSource
 from wecom_auth.errors import TokenTimeout, WeComError
 
 
-class Call:
-    """Make one call of a caller's request, which itself is left as it is.
+def send(handler: Any, request: Request, parameter: str, token: Token) -> Any:
+    """Send a request with this token, once; the answer does not show it.
 
     Args:
         handler: sends it by what stands after it in its opener.
-        request: of the caller.
+        request: as its caller may see it.
+        parameter: that carries the token.
+        token: the token.
+    """
+    try:
+        response = handler.pass_on(with_token(request, parameter, token.escaped))
+    except HTTPError as error:
+        error.url = error.filename = request.full_url
+        raise
+    if response is not None:
+        response.url = request.full_url
+        if response.code != 200:
+            _clean(response, parameter, token)
+    return response
+
+
+def _clean(response: Any, parameter: str, token: Token) -> None:
+    """Take the token out of the headers, where a proxy may echo the URL it was asked for."""
+    clean = without_token(response.headers.items(), parameter, token)
+    for name in {name for name, _ in clean or ()}:
+        del response.headers[name]
+    for name, value in clean or ():
+        response.headers[name] = value
+
+
+class Call:
+    """Make one call of a request without a token in its URL.
+
+    Args:
+        handler: sends it by what stands after it in its opener.
+        request: as its caller may see it.
         source: of the token.
         parameter: that carries the token.
         retry: the user's wishes beyond a rejected token.
+        codes: the errcodes that its answers are looked into for.
+        start: of its body, from `start_of`.
     """
 
     __slots__ = ("_codes", "_handler", "_parameter", "_request", "_retry", "_source", "_start")
 
     def __init__(
-        self, handler: Any, request: Request, source: TokenSource, parameter: str, retry: Retry
+        self,
+        handler: Any,
+        request: Request,
+        source: TokenSource,
+        parameter: str,
+        retry: Retry,
+        codes: frozenset[int],
+        start: Positions | None,
     ) -> None:
         self._handler, self._request, self._source = handler, request, source
         self._parameter, self._retry = parameter, retry
-        self._codes = source.credential.rejections | retry.codes
-        self._start = start_of(request.data)
-
-    def send(self, token: Token) -> Any:
-        """Send it with this token, once."""
-        outgoing = with_token(self._request, self._parameter, token.escaped)
-        visible = query.drop(self._request.full_url, self._parameter)
-        try:
-            response = self._handler.pass_on(outgoing)
-        except HTTPError as error:
-            error.url = error.filename = visible
-            raise
-        if response is not None:
-            response.url = visible
-            if response.code != 200:
-                self._clean(response, token)
-        return response
-
-    def errcode(self, response: Any) -> int | None:
-        """Return the errcode of an answer that may have to be retried, else None."""
-        return look(response, self._codes)
+        self._codes, self._start = codes, start
 
     def finish(self, token: Token | None, first: Answered | None) -> Any:
         """Carry the call to its end, on the rare path.
@@ -87,16 +105,8 @@ class Call:
     def _attempt(self, token: Token, again: bool) -> Answered | None:
         if again and not put_back(self._start):
             return None
-        response = self.send(token)
-        return Answered(response, self.errcode(response))
-
-    def _clean(self, response: Any, token: Token) -> None:
-        """Take the token out of the headers, where a proxy may echo the URL it was asked for."""
-        clean = without_token(response.headers.items(), self._parameter, token)
-        for name in {name for name, _ in clean or ()}:
-            del response.headers[name]
-        for name, value in clean or ():
-            response.headers[name] = value
+        response = send(self._handler, self._request, self._parameter, token)
+        return Answered(response, look(response, self._codes))
 
 
 def start_of(body: Any) -> Positions | None:

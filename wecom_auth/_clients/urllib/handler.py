@@ -6,8 +6,9 @@ from urllib.request import BaseHandler, OpenerDirector, Request
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._call.route import Route
 from wecom_auth._clients.routed import Routed
-from wecom_auth._clients.urllib.call import Call
-from wecom_auth._clients.urllib.wire import Exchange, is_outgoing, is_sendable
+from wecom_auth._clients.urllib.call import Call, send, start_of
+from wecom_auth._clients.urllib.peek import look
+from wecom_auth._clients.urllib.wire import Exchange, is_outgoing, is_sendable, without_token
 from wecom_auth._http import query
 
 
@@ -41,22 +42,29 @@ class Handler(Routed, BaseHandler):
         Raises:
             CredentialError, TokenUnavailable: no token could be had; `URLError` as well.
         """
-        if isinstance(request, Exchange) and not is_outgoing(request):
+        if is_outgoing(request):
+            return None
+        if isinstance(request, Exchange):
             return self._exchange(request)
         url = request.full_url
         found = self.route.match(url, request)
-        if found is None or is_outgoing(request) or not is_sendable(url):
+        if found is None or not is_sendable(url):
             return None
         source, name = found
         if name in url or "%" in url:  # %61ccess_token
             source.warn_of_foreign_token(query.find(url, name))
-        call = Call(self, request, source, name, self._retry)
-        token = source.ready()
-        if token is None:
-            return call.finish(None, None)
-        response = call.send(token)
-        code = call.errcode(response)
-        return response if code is None else call.finish(token, Answered(response, code))
+            request = without_token(request, name)
+        token, first = source.ready(), None
+        codes = self._retry.beside(source.credential)
+        start = start_of(request.data)
+        if token is not None:
+            response = send(self, request, name, token)
+            code = look(response, codes)
+            if code is None:
+                return response
+            first = Answered(response, code)
+        call = Call(self, request, source, name, self._retry, codes, start)
+        return call.finish(token, first)
 
     https_open = http_open
 

@@ -5,23 +5,10 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 
 from wecom_auth._clients.requests.peek import decode
-from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+from wecom_auth._http.verdict import BODY_LIMIT, HEADERS, errcode_in, may_hold_errcode
 
 _FRAMING = ("chunked", "chunk_left", "length", "will_close")
 """What an answer keeps of how far its body has been read."""
-
-
-class Headers(dict[str, str]):
-    """The headers of an answer, found as fast as in a dict: a message walks through them."""
-
-    def __init__(self, message: Any) -> None:
-        super().__init__({name.lower(): value for name, value in message.raw_items()})
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return dict.get(self, name.lower(), default)
-
-    def __contains__(self, name: object) -> bool:
-        return dict.__contains__(self, str(name).lower())
 
 
 def look(response: Any, codes: frozenset[int]) -> int | None:
@@ -32,9 +19,13 @@ def look(response: Any, codes: frozenset[int]) -> int | None:
             the codes has been read to its end, and its connection is closed.
         codes: the errcodes that are looked for.
     """
-    if response is None or response.code != 200 or response.headers.get("Error-Code") == "0":
-        return None  # told apart at once, because to walk through the headers costs more
-    headers = Headers(response.headers)
+    if response is None or response.code != 200:
+        return None
+    headers = {
+        HEADERS[key]: value
+        for name, value in response.headers.raw_items()
+        if (key := name.lower()) in HEADERS
+    }
     if not may_hold_errcode(headers, codes):
         return None
     body = _peek(response) if isinstance(response, HTTPResponse) else _reread(response)

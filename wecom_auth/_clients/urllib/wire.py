@@ -27,7 +27,7 @@ class Exchange(Request):
 
     def outgoing(self) -> Request:
         """Return the request as it is sent."""
-        return _copy(self, *self._real())
+        return _copy(self, *self._real(), True)
 
 
 def is_sendable(url: str) -> bool:
@@ -39,26 +39,34 @@ def is_sendable(url: str) -> bool:
 
 
 def with_token(request: Request, name: str, escaped: str) -> Request:
-    """Return the request with this token in its URL, in place of one that its caller put there.
+    """Return the request with this token in its URL.
 
     Its selector is edited too: it is what goes out, and the whole URL where there is a proxy.
     """
     full_url: str = request._full_url  # type: ignore[attr-defined]
-    put = query.append(query.drop(full_url, name), name, escaped)
-    cut = len(full_url) - len(request.selector)
-    if not full_url.endswith(request.selector):
-        return _copy(request, put, query.append(query.drop(request.selector, name), name, escaped))
-    return _copy(request, put, put[cut:])
+    selector = request.selector
+    put = query.append(full_url, name, escaped)
+    if full_url.endswith(selector):
+        put_selector = put[len(full_url) - len(selector) :]
+    else:
+        put_selector = query.append(selector, name, escaped)
+    return _copy(request, put, put_selector, True)
+
+
+def without_token(request: Request, name: str) -> Request:
+    """Return the request without a token that its caller put into its URL."""
+    full_url: str = request._full_url  # type: ignore[attr-defined]
+    return _copy(request, query.drop(full_url, name), query.drop(request.selector, name))
 
 
 def is_outgoing(request: Request) -> bool:
-    """Return whether this is a request that `with_token` has made."""
-    return "wecom_auth" in vars(request)
+    """Return whether this is a request as it is sent."""
+    return getattr(request, "wecom_auth", False)
 
 
-def _copy(request: Request, full_url: str, selector: str) -> Request:
+def _copy(request: Request, full_url: str, selector: str, outgoing: bool = False) -> Request:
     """Return the request at another URL; headers and body are those of the original."""
     other: Request = object.__new__(type(request))
     state = other.__dict__ = request.__dict__.copy()
-    state["_full_url"], state["selector"], state["wecom_auth"] = full_url, selector, True
+    state["_full_url"], state["selector"], state["wecom_auth"] = full_url, selector, outgoing
     return other
