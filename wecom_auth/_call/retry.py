@@ -73,7 +73,7 @@ class Retry:
 
     def beside(self, credential: Credential) -> frozenset[int]:
         """Return the errcodes that an answer is looked into for: its token's, and these."""
-        rejections = credential.kind.rejections
+        rejections = credential.rejections
         return rejections | self.codes if self.errcodes else rejections
 
 

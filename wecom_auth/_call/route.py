@@ -36,7 +36,7 @@ class Route:
             name = source.credential.parameter_for(url)
             if name is not None:
                 return source, name
-        if self.sources and url.startswith(_CALLS):
+        if url.startswith(_CALLS):
             warn_of_bypass(url, self.sources[0].credential)
         return None
 
