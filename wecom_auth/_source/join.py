@@ -83,7 +83,7 @@ def refreshing(state: State, old: Token, limit: float, send: Send, *, inline: bo
 def take_off(state: State, limit: float) -> Flight | None:
     """Begin a flight, unless one is under way or was put off."""
     with process.lock:
-        if _under_way(state) is not None or state.memory.monotonic() < state.retry_at:
+        if _under_way(state) is not None or state.is_put_off():
             return None
         return _begin(state, limit)
 
