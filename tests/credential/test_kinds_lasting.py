@@ -20,6 +20,7 @@ from wecom_auth import (
 from wecom_auth import _clock as times
 from wecom_auth._credential import token as tokens
 from wecom_auth._credential.kind import APP_TICKET
+from wecom_auth._source import fetch as fetching
 from wecom_auth._source import jsticket, lives
 from wecom_auth._source.jsticket import sign
 from wecom_auth.testing import FakeWeCom, clock
@@ -166,6 +167,34 @@ def test_a_ticket_that_is_stale_at_a_cold_start_costs_few_exchanges(fake: FakeWe
     there.push()
     assert TokenSource(there.corp).get().value
     assert calls(fake, "get_corp_token") == 1
+
+
+def refusals_of_two_programs(there: Suite) -> list[str]:
+    """Return what two programs on one store say of a stale ticket; the platform is asked once."""
+    texts: dict[str, str] = {}
+    said = []
+    for _ in range(2):
+        with pytest.raises(CredentialError) as caught:
+            TokenSource(there.suite, store=Texts(texts)).get()
+        said.append(str(caught.value))
+    assert calls(there.fake, "get_suite_token") == 1
+    return said
+
+
+def test_a_neighbours_refusal_says_how_old_the_ticket_is(fake: FakeWeCom, moving: Clock):
+    there = Suite(fake)
+    moving.advance(2400)
+    said = refusals_of_two_programs(there)
+    assert all("pushed 40 min ago: does the callback URL answer?" in each for each in said)
+
+
+def test_control_a_record_holds_no_more_than_the_errcode(
+    fake: FakeWeCom, moving: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fetching, "_explained", lambda state, failure: failure)
+    there = Suite(fake)
+    moving.advance(2400)
+    assert "min ago" not in refusals_of_two_programs(there)[1]
 
 
 def test_without_a_push_calls_go_on_as_long_as_a_token_lives(fake: FakeWeCom, moving: Clock):

@@ -73,8 +73,15 @@ def _adopt(state: State, fingerprint: str) -> tuple[Seen, Token | None]:
             state.emit("adopted", seconds=token.until_end(now, wall))
             return seen, token
     if seen.failure is not None:
-        raise seen.failure
+        raise _explained(state, seen.failure)
     return seen, None
+
+
+def _explained(state: State, failure: WeComError) -> WeComError:
+    """Return a neighbour's failure with what is known here of it: a record holds its errcode."""
+    if more := state.credential.explain(failure.errcode):
+        failure.args = (f"{failure} | {more}",)
+    return failure
 
 
 def _is_better(token: Token, held: Token) -> bool:
