@@ -134,6 +134,19 @@ def test_control_without_either_a_ticket_that_a_neighbour_has_ended_is_signed_wi
     assert dead > 0
 
 
+@pytest.mark.parametrize("fault", ["outage", "drop", 40001])
+def test_a_ticket_that_cannot_be_renewed_signs_until_its_end(
+    fake: FakeWeCom, moving: Clock, fault: str | int
+):
+    ticket = JsTicket(AppCredential("ww01", "secret"))
+    first = ticket.config(PAGE, timestamp=1, nonce="n")
+    moving.advance(6000)
+    with fake.fail(fault, path="get_jsapi_ticket"):
+        signed = [ticket.config(PAGE, timestamp=1, nonce="n") for _ in range(50)]
+    assert signed == [first] * 50
+    assert ticket.source().statistics.fetches <= 1 + 3  # of a busy platform, three tries
+
+
 # --- tickets of a suite ---
 
 

@@ -101,7 +101,9 @@ def _exchange(state: State, flight: Flight, send: Send, parent: Parent, seen: Se
         token = lives.first_sight(state, issue(grant, *asked), seen.token, again=again)
         if state.is_over(token):
             _await_end(state, flight, token)
-        elif not state.rejected_since(grant.value, rejections) or not _may_fetch(state, flight):
+            continue
+        dead = not tries and state.rejected_since(grant.value, rejections)
+        if not dead or not _may_fetch(state, flight):
             break
     state.shared.put(seen, token, *state.now(), state.rejected)
     life = token.until_end(*state.now())

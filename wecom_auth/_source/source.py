@@ -1,7 +1,6 @@
 """TokenSource: hands out a valid token. All concurrency of the toolkit stands below it."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -107,25 +106,11 @@ class TokenSource:
         self, timeout: float | None, via: Send | None, inline: bool = False
     ) -> Steps[Token]:
         limit, send = time_limit(timeout), self._way(via)
-        token = self.ready() or (yield from self._ageing(limit, send, inline))
+        token = self.ready()
+        if token is None:
+            token = yield from join.ageing(self._state, limit, send, inline=inline)
         if token is None:
             token = yield from join.joining(self._state, limit, send, inline=inline)
-        return token
-
-    def _ageing(self, limit: float, send: Send, inline: bool) -> Steps[Token | None]:
-        """Return a token past its soft deadline, and start a background refresh.
-
-        A token whose death no errcode tells is refreshed before it is used: another process may
-        have done so, and ended this one.
-        """
-        state, token = self._state, self._state.current()
-        if token is None or token.is_fresh(*state.now()):
-            return token
-        if state.credential.kind.rejections:
-            join.refresh_in_background(state, send)
-        elif not state.is_put_off():
-            with suppress(WeComError):  # logged once; the old one serves on
-                return (yield from join.joining(state, limit, send, force=token, inline=inline))
         return token
 
     def peek(self) -> Token | None:
