@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from itertools import count
@@ -23,6 +22,7 @@ from wecom_auth import (
     _clock,
     attach,
 )
+from wecom_auth._source.budget import Budget
 from wecom_auth._source.state import State
 from wecom_auth.testing import FakeWeCom, Request, Server, clock, reset
 from wecom_auth.testing._platform.tokens import Mode
@@ -83,15 +83,16 @@ def there() -> Iterator[Platform]:
 # --- one tenant's trouble ---
 
 
-def healed(there: Platform, apart: float) -> int:
-    """Return how many of 20 tenants are healed after 40 calls of one that never authorised."""
+def healed(there: Platform, apart: float, strangers: int = 1) -> int:
+    """Return how many of 20 tenants are healed after 40 calls of some that never authorised."""
     good = [there.corp(f"wpgood{number}") for number in range(20)]
-    stranger = CorpCredential(there.suite, "wpstranger", "never-given")
     with clock() as moving:
         assert [there.user(corp) for corp in good] == [0] * 20
         for number in range(40):
             moving.advance(apart if number else 0)
             there.push()
+            corpid = f"wpstranger{number % strangers}"
+            stranger = CorpCredential(there.suite, corpid, "never-given")
             with pytest.raises(CredentialError) as caught:
                 there.user(stranger)
             assert caught.value.errcode == 40082
@@ -107,13 +108,13 @@ def heals(there: Platform, corp: CorpCredential) -> bool:
         return False
 
 
-@pytest.mark.parametrize("apart", [0, 61])
+@pytest.mark.parametrize(("apart", "strangers"), [(0, 1), (61, 1), (0, 40)])
 def test_a_tenant_that_never_authorised_does_not_spend_its_suites_budget(
-    there: Platform, apart: float
+    there: Platform, apart: float, strangers: int
 ):
     """Its refusal is remembered for a minute; after that it costs two exchanges, and no budget."""
-    assert healed(there, apart) == 20
-    asked = 40 if apart else 1
+    assert healed(there, apart, strangers) == 20
+    asked = 40 if apart else strangers
     assert there.exchanges("get_suite_token") <= 1 + asked + 1
     assert there.exchanges("get_corp_token") <= 20 + 2 * asked + 21
 
@@ -121,8 +122,16 @@ def test_a_tenant_that_never_authorised_does_not_spend_its_suites_budget(
 def test_control_without_a_refund_the_others_are_not_healed(
     there: Platform, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(State, "accept", lambda *_: None)
+    monkeypatch.setattr(Budget, "refund", lambda *_, **options: None)
     assert healed(there, 61) < 20
+
+
+def test_control_with_a_refund_a_second_many_at_once_spend_it(
+    there: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    refund = Budget.refund
+    monkeypatch.setattr(Budget, "refund", lambda self, now, always: refund(self, now))
+    assert healed(there, 0, 40) < 20
 
 
 # --- the suite's token is revoked ---
@@ -167,15 +176,15 @@ tenant: ContextVar[CorpCredential | None] = ContextVar("tenant", default=None)
 
 
 def strangers_answers(there: Platform, choose: Callable[[Any], Credential | None]) -> int:
-    """Return how many of 3,200 calls of 1,000 tenants are answered for another tenant."""
+    """Return how many of 2,016 calls of 1,000 tenants are answered for another tenant."""
     corps = [there.corp(f"wp{number:04}") for number in range(1000)]
     session = there.session(choose, base_url=HOST)
     turn = count()
 
     def work() -> int:
-        mine, wrong = next(turn), 0
-        for step in range(100):
-            corp = corps[(mine * 31 + step * 7) % 1000]
+        pair, wrong = next(turn) // 2, 0  # two threads call for one tenant at the same time
+        for step in range(63):
+            corp = corps[(pair + step * 16) % 1000]
             tenant.set(corp)
             wrong += ask(session)["corp"] != corp.auth_corpid
         return wrong
@@ -184,16 +193,14 @@ def strangers_answers(there: Platform, choose: Callable[[Any], Credential | None
 
 
 def test_a_tenant_for_each_request_never_gets_anothers_token(there: Platform):
-    began = time.perf_counter()
     assert strangers_answers(there, lambda request: tenant.get()) == 0
     assert there.exchanges("get_suite_token") == 1
-    assert there.exchanges("get_corp_token") <= 1000
-    assert time.perf_counter() - began < 60
+    assert there.exchanges("get_corp_token") == 1000
 
 
 def test_control_one_tenant_chosen_for_all_is_seen(there: Platform):
     one = there.corp("wpone")
-    assert strangers_answers(there, lambda request: one) == 3200
+    assert strangers_answers(there, lambda request: one) == 2016
 
 
 # --- the provider ---

@@ -177,7 +177,7 @@ def _once(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
     try:
         grant = credential.obtain_with(newer.value, send, flight.remaining)
     except ParentRejected as error:
-        owner.accept(newer.value)  # a fresh one is refused too: it is the child's own refusal
+        owner.accept(newer.value, always=True)  # a fresh one, too: it is the child's own refusal
         raise CredentialError(str(error), errcode=error.errcode, errmsg=error.errmsg) from None
     owner.accept(newer.value)
     return grant

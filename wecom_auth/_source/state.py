@@ -191,11 +191,14 @@ class State:
                 self.budget.spend(self.memory.monotonic())
                 self.charged = hash(value)
 
-    def accept(self, value: str) -> None:
-        """Refund the fetch that brought this value: a call has succeeded with it."""
+    def accept(self, value: str, *, always: bool = False) -> None:
+        """Refund the fetch that brought this value: a call has succeeded with it.
+
+        `always` where it was a child's own refusal, of which a suite may see many in a second.
+        """
         with process.lock:
             if self.budget is not None and self.charged == hash(value):
-                self.budget.refund(self.memory.monotonic())
+                self.budget.refund(self.memory.monotonic(), always=always)
                 self.charged = None
 
     # --- failures ---
