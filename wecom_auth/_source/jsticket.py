@@ -75,9 +75,8 @@ class JsTicket(_Signing):
 
     Tickets are limited (400 an hour a corp, 100 an app): give the processes that sign one store.
     Then a ticket is fetched once a life for all of them, and nobody signs with one that has ended:
-    past three quarters of its life a process looks into the store before it signs. A fetch by
-    another program is known to nobody here; where the platform ends the last ticket then, the
-    browser shows it.
+    past three quarters of its life a process looks into the store before it signs. What a program
+    without that store fetches is not known here: its ticket may end sooner than this one counts.
 
     Args:
         app: the credential whose token fetches it: an `AppCredential` or a `CorpCredential`.

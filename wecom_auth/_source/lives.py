@@ -27,7 +27,8 @@ def first_sight(state: State, token: Token, there: Token | None, *, again: bool)
         sights += [state.sight] if state.sight is not None else []
         known = [each for sight in sights if (each := sight.first(token)) is not None]
         first = min([token, *known], key=lambda each: each.until_end(*now))
-        if not first.until_end(*now) and not (again and first.has_just_ended(*now)):
+        again = again and state.credential.shareable and first.has_just_ended(*now)
+        if not first.until_end(*now) and not again:
             first, known = token, []
         state.sight = Sight.of(first)
         late = bool(known) and not first.is_fresh(*now)
