@@ -57,7 +57,7 @@ def tenants(effort: Effort) -> list[Row]:
         if url is not None:
             rows += _cold(url, min(size, 2_000))
             reset()
-            rows.append(_with_store(url, size))
+            rows.append(_with_store(url, min(size, 20_000)))
     reset()
     return rows
 
