@@ -54,7 +54,10 @@ def tenants(effort: Effort) -> list[Row]:
     size = 200 if effort.brief else 100_000
     rows = [*_warm(size, effort), _storm(size)]
     with redis_of_our_own() as url:
-        rows += [] if url is None else _cold(url, min(size, 2_000))
+        if url is not None:
+            rows += _cold(url, min(size, 2_000))
+            reset()
+            rows.append(_with_store(url, min(size, 20_000)))
     reset()
     return rows
 
@@ -70,15 +73,7 @@ def _sources(size: int, store: str | None = None) -> list[TokenSource]:
 def _warm(size: int, effort: Effort) -> list[Row]:
     """Return the memory of each tenant and a warm get of one among all, against one alone."""
     platform = Platform()
-    gc.collect()
-    tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    sources = _sources(size)
-    for source in sources:
-        source.get(via=platform)
-    gc.collect()
-    after, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    sources, each = _memory(size, platform)
     alone = _sources(1)[0]
     alone.get(via=platform)
     ways: dict[str, Way] = {
@@ -87,11 +82,33 @@ def _warm(size: int, effort: Effort) -> list[Row]:
     }
     timings = race(ways, Effort(max(2, effort.rounds // 3), 1, effort.brief))
     shown = {
-        "bytes each": (after - before) // size,
+        "bytes each": each,
         "cpu ratio": round(ratio(timings["one of all"], timings["one alone"]), 3),
         "exchanges": platform.asked,
     }
     return [Row(f"{size} tenants of a suite, warm", shown, {"bytes each": 2560, "cpu ratio": 1.2})]
+
+
+def _with_store(url: str, size: int) -> Row:
+    """Return the memory of each tenant whose token a store keeps, too."""
+    _, each = _memory(size, Platform(), url)
+    return Row(f"{size} tenants through Redis, warm", {"bytes each": each}, {"bytes each": 2560})
+
+
+def _memory(
+    size: int, platform: Platform, store: str | None = None
+) -> tuple[list[TokenSource], int]:
+    """Return the sources of so many tenants with their tokens, and the bytes of each."""
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    sources = _sources(size, store)
+    for source in sources:
+        source.get(via=platform)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return sources, (after - before) // size
 
 
 def _storm(size: int) -> Row:

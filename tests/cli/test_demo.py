@@ -37,7 +37,7 @@ def test_every_expectation_holds(capsys, caplog):
     for title, _, _ in demo.STORY:
         assert sum(line.startswith(title) and "  ok  " in line for line in lines) == 1
     assert f"{len(demo.STORY)} of {len(demo.STORY)} steps went as promised" in lines[-1]
-    assert len(demo.STORY) <= 7
+    assert len(demo.STORY) <= 8
     assert max(map(len, lines)) <= 100, "wider than a console"
     assert out.isascii()
     assert not SECRETS.search(out)
@@ -126,6 +126,7 @@ CONTROLS = [
     (demo.files, NO_REWIND, "errcode: 40014 instead of 0"),
     (demo.wrong_secret, NOTHING_SHARED, "gettoken calls: 20 instead of 1"),
     (demo.outage, NO_MEMORY, "TokenUnavailable"),
+    (demo.suites_day, NO_RESEND, "errcode: 40014 instead of 0"),
 ]
 
 

@@ -340,7 +340,7 @@ def test_an_exchange_that_fails_by_its_status_says_so() -> None:
 def test_nothing_is_left_running() -> None:
     with platform() as (_, app):
         assert errcode(opener(app), f"{app.base_url}/{GET}") == 0
-        left = [each for each in threading.enumerate() if "wecom" in each.name.lower()]
+        left = [each for each in threading.enumerate() if each.name == "wecom-auth"]
         for thread in left:  # that of the exchange may be about to end
             thread.join(5)
     assert not [thread.name for thread in left if thread.is_alive()]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wecom_auth._credential.exchange import Grant
-from wecom_auth._credential.token import from_record, issue, to_record
+from wecom_auth._credential.token import from_record, issue, repeated, to_record
 
 VALUE = "kGk3ZqbIdUeT1Xx-a-token"
 NOW, WALL = 5_000.0, 1_700_000_000.0
@@ -55,17 +55,36 @@ def test_it_is_a_value():
 
 
 def test_a_record_and_back():
-    text = to_record(issue(Grant(VALUE, 7200.0), NOW, WALL), NOW, WALL)
+    issued = issue(Grant(VALUE, 7200.0), NOW, WALL)
+    text = to_record(issued, NOW, WALL)
     assert json.loads(text) == {
         "access_token": VALUE,
         "obtained_at": WALL,
         "expires_at": WALL + 7200,
+        "refresh_at": round(WALL + issued._soft, 3),
     }
     token = from_record(text, NOW, WALL + 100)
     assert token is not None
     assert token.value == VALUE
     assert token.age(NOW, WALL + 100) == 100
     assert token._hard == 7140
+    assert token._soft == pytest.approx(issued._soft, abs=0.001)
+    assert not token.repeats
+
+
+def test_a_record_says_that_the_platform_repeats_the_token():
+    text = to_record(repeated(issue(Grant(VALUE, 7200.0), NOW, WALL)), NOW, WALL)
+    token = from_record(text, NOW, WALL + 100)
+    assert token is not None
+    assert token.repeats
+    assert token._soft == token._hard == 7199
+
+
+@pytest.mark.parametrize("when", ["soon", None, [], True, 0, -1, float("nan"), 10**400, WALL + 1e9])
+def test_a_refresh_at_of_which_no_sense_can_be_made_is_drawn(when: Any):
+    token = from_record(record(refresh_at=when), NOW, WALL)
+    assert token is not None
+    assert 0.70 * 7200 <= token._soft <= 0.80 * 7200
 
 
 @pytest.mark.parametrize("skew", [-300, -3600, -86400])

@@ -132,7 +132,7 @@ def test_in_its_last_quarter_a_token_is_renewed_inside_the_call(
 
 
 def no_threads_of_ours() -> bool:
-    return not any("wecom" in each.name for each in threading.enumerate())
+    return not any(each.name == "wecom-auth" for each in threading.enumerate())
 
 
 def test_control_another_source_would_renew_it_behind(

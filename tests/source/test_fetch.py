@@ -34,7 +34,7 @@ from wecom_auth import (
     TokenSource,
     TokenUnavailable,
 )
-from wecom_auth._credential.token import Sight
+from wecom_auth._credential.token import Sight, Token
 from wecom_auth._source import process
 from wecom_auth._source.shared import FAILURE_LIFE
 from wecom_auth.testing import FakeWeCom
@@ -136,6 +136,42 @@ def test_a_value_that_comes_again_after_its_end_has_a_new_life(fake: FakeWeCom, 
         assert source.get().value == "for-ever"
         clock.pass_by(LIFE + 1)
     assert fake.gettoken_calls == 5
+
+
+def meets_the_end_of_a_slow_fetch(
+    fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> TokenSource:
+    """The platform counts a life from its answer, half a second after it was asked."""
+    handle, late = fake.handle, [0.5]
+
+    def handle_late(request: Any) -> Any:
+        clock.pass_by(late.pop() if late else 0.0)
+        return handle(request)
+
+    monkeypatch.setattr(fake, "handle", handle_late)
+    source = program(fake, clock)
+    source.get()
+    clock.pass_by(LIFE * 0.9)
+    source.get()  # learns that it is repeated
+    clock.pass_by(LIFE * 0.1 - 1)
+    source.get()
+    clock.pass_by(5)
+    return source
+
+
+def test_a_value_that_comes_again_at_its_very_end_is_not_believed(
+    fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    source = meets_the_end_of_a_slow_fetch(fake, clock, monkeypatch)
+    assert source.get().value == fake.token(CORP, SECRET)
+
+
+def test_control_believed_it_has_a_whole_life_in_which_it_is_dead(
+    fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Token, "has_just_ended", lambda *_: False)
+    source = meets_the_end_of_a_slow_fetch(fake, clock, monkeypatch)
+    assert source.get().value != fake.token(CORP, SECRET)
 
 
 def test_an_end_that_comes_nearer_is_believed(fake: FakeWeCom, clock: Clock):

@@ -511,6 +511,7 @@ def test_where_no_thread_can_start_the_old_token_serves_and_the_next_caller_fetc
     fake, clock = FakeWeCom(), Clock()
     source = program(fake, clock)
     old = source.get()
+    settle()
     fake.revoke()
     no_threads(monkeypatch)
     clock.pass_by(6000)

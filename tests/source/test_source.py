@@ -38,7 +38,7 @@ from wecom_auth import (
     raise_for_errcode,
 )
 from wecom_auth._source import fetch as fetching
-from wecom_auth._source import process
+from wecom_auth._source import lives, process
 from wecom_auth._source.budget import BURST, LONGEST, REFUND_INTERVAL, Budget
 from wecom_auth._source.source import as_source
 from wecom_auth._source.state import FAILURE_LIFE, State
@@ -120,11 +120,35 @@ def test_control_without_putting_off_every_call_asks_again(
     fake: FakeWeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(State, "put_off", off)
+    monkeypatch.setattr(lives, "repeated", lambda token: token)
     source = program(fake, clock)
     source.get()
     clock.pass_by(5800)
     calls(fake, source, clock, 200)
     assert fake.gettoken_calls > 200
+
+
+@pytest.mark.usefixtures("in_line")
+def test_a_platform_that_repeats_its_token_is_asked_once_early_and_then_once_a_life(
+    fake: FakeWeCom, clock: Clock
+):
+    source = program(fake, clock)
+    assert set(calls(fake, source, clock, 12 * 7200 // 20, every=20)) == {0}
+    assert fake.gettoken_calls <= 13
+
+
+@pytest.mark.usefixtures("in_line")
+def test_a_platform_that_renews_again_is_refreshed_early_again(fake: FakeWeCom, clock: Clock):
+    source = program(fake, clock)
+    source.get()
+    clock.pass_by(5800)
+    source.get()  # learns that it repeats
+    fake.mode = "rotate"
+    last = source.refresh()
+    assert not last.repeats
+    clock.pass_by(5800)
+    assert source.get() == last
+    assert source.get().value != last.value
 
 
 @pytest.mark.usefixtures("in_line")

@@ -120,4 +120,6 @@ def test_celery_workers_share_a_token(
         tokens: Any = [
             json.loads(client.get(key)) for key in client.keys("wecom_auth:*") if client.get(key)
         ]
-    assert [sorted(token) for token in tokens] == [["access_token", "expires_at", "obtained_at"]]
+    assert [sorted(token) for token in tokens] == [
+        ["access_token", "expires_at", "obtained_at", "refresh_at"]
+    ]

@@ -81,6 +81,10 @@ class Credential(ABC):
         """
         return ""
 
+    def explain(self, errcode: int | None) -> str:
+        """Return what is known here of a refusal of its exchange, for its message; perhaps ""."""
+        return ""
+
     def rejected(self, value: str) -> None:  # noqa: B027 (most have nobody to tell)
         """Take note that the platform has rejected this token; called once for each."""
 

@@ -29,6 +29,7 @@ class Kind:
         refusals: the errcodes of its exchange that refuse the credential itself.
         stale: the errcodes of its exchange that ask for a newer ticket.
         parent: the errcodes of its exchange that say the parent's token is dead.
+        also_given: the paths of other calls whose answers hold a token of this kind.
 
     Example:
         >>> APP.parameter_at("message/send"), APP.parameter_at("gettoken")
@@ -45,6 +46,7 @@ class Kind:
     refusals: frozenset[int] = frozenset()
     stale: frozenset[int] = frozenset()
     parent: frozenset[int] = frozenset()
+    also_given: tuple[str, ...] = ()
 
     def parameter_at(self, path: str) -> str | None:
         """Return the parameter that carries the token on this path below `/cgi-bin/`, or None."""
@@ -84,6 +86,7 @@ CORP = Kind(
     paths=APP.paths,
     refusals=frozenset({40084, 41025, 48003, 48004}),
     parent=SUITE.rejections,
+    also_given=("service/get_permanent_code",),
 )
 
 PROVIDER = Kind(

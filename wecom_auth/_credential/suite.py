@@ -110,7 +110,8 @@ class SuiteCredential(Credential):
         try:
             return with_newest(self._newest, lambda ticket: self._exchange(send, seconds, ticket))
         except TicketStale as error:
-            text, code, errmsg = self._explain(str(error)), error.errcode, error.errmsg
+            code, errmsg = error.errcode, error.errmsg
+            text = f"{error} | {self.explain(code)}"
         raise CredentialError(text, errcode=code, errmsg=errmsg)
 
     def _exchange(self, send: Send, seconds: float, ticket: str | None) -> Grant:
@@ -130,11 +131,14 @@ class SuiteCredential(Credential):
         ticket = self._ticket
         return ticket.get(self.suite_id) if isinstance(ticket, Tickets) else ticket()
 
-    def _explain(self, text: str) -> str:
+    def explain(self, errcode: int | None) -> str:
+        """Return how old the ticket is, where that is why the exchange was refused."""
+        if errcode not in self.kind.stale:
+            return ""
         age = self._ticket.age(self.suite_id) if isinstance(self._ticket, Tickets) else None
         pushed = "" if age is None else f"; it was pushed {age / 60:.0f} min ago"
         ticket = f"the suite_ticket of {self.suite_id} is stale"
-        return f"{text} | {ticket}{pushed}: does the callback URL answer?"
+        return f"{ticket}{pushed}: does the callback URL answer?"
 
     def __repr__(self) -> str:
         return f"SuiteCredential(suite_id={self.suite_id!r}, base_url={self.base_url!r})"

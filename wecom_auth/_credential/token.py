@@ -10,6 +10,15 @@ from .._http.redaction import shorten
 from . import checks
 from .exchange import TOKEN_LIFE, Grant
 
+EARLIEST, LATEST = 0.70, 0.80
+"""The part of a life after which a token is refreshed, at the earliest and at the latest."""
+
+LAST_MOMENT = 1.0
+"""Seconds before its end for which a repeated token is not used."""
+
+_DOUBT = 5.0
+"""Seconds that an exchange may take to reach the platform: its end of a life comes later."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Token:
@@ -48,6 +57,10 @@ class Token:
         """Return the seconds until the end of its life; 0 when that has passed."""
         return max(0.0, self._life - self.age(now, wall))
 
+    def has_just_ended(self, now: float, wall: float) -> bool:
+        """Return whether its end is so near that the platform may not have come to it yet."""
+        return 0 <= self.age(now, wall) - self._life < min(_DOUBT, self._life * 0.01)
+
     def age(self, now: float, wall: float) -> float:
         """Return the seconds since it was first seen."""
         return max(now - self._born, wall - self._born_wall)
@@ -56,6 +69,11 @@ class Token:
     def leeway(self) -> float:
         """The seconds between the two deadlines, in which it is refreshed while it still serves."""
         return self._hard - self._soft
+
+    @property
+    def repeats(self) -> bool:
+        """True if the platform repeats it until its end: no refresh brings another before."""
+        return self.leeway <= 0
 
     def __repr__(self) -> str:
         return f"<Token {shorten(self.value)}>"
@@ -68,10 +86,13 @@ def issue(grant: Grant, now: float, wall: float, age: float = 0.0) -> Token:
     quarters of its life: drawn for each token, so that a fleet does not refresh in step. Hard
     lies a little before the end: a minute, or less where the life is short.
     """
-    soft = grant.life * random.uniform(0.70, 0.80)  # noqa: S311
-    hard = grant.life - min(60.0, grant.life * 0.05)
+    soft = grant.life * random.uniform(EARLIEST, LATEST)  # noqa: S311
     born = (now - age, wall - age)
-    return Token(grant.value, *born, soft, hard, grant.life, escape(grant.value))
+    return Token(grant.value, *born, soft, _hard(grant.life), grant.life, escape(grant.value))
+
+
+def _hard(life: float) -> float:
+    return life - min(60.0, life * 0.05)
 
 
 def carried(value: str) -> Token:
@@ -80,13 +101,13 @@ def carried(value: str) -> Token:
 
 
 def repeated(token: Token) -> Token:
-    """Return the token as it serves after the platform has given it a second time.
+    """Return the token as it serves where the platform repeats it until its end.
 
-    The platform repeats it until its end, so there is no other to change to: it serves until
-    almost then. Its end stays where the first sight of it has put it.
+    There is no other to change to: it serves until almost then, and is not refreshed before. Its
+    end stays where the first sight of it has put it.
     """
-    last_moment = min(1.0, token._life * 0.05)
-    return replace(token, _hard=max(token._hard, token._life - last_moment))
+    end = max(token._hard, token._life - min(LAST_MOMENT, token._life * 0.05))
+    return replace(token, _soft=end, _hard=end)
 
 
 class Sight(NamedTuple):
@@ -106,22 +127,19 @@ class Sight(NamedTuple):
         """Return whether the value has reached the end of its life."""
         return max(now - self.born, wall - self.born_wall) >= self.life
 
-    def first(self, token: Token, now: float, wall: float) -> Token | None:
-        """Return the token with the life of its first sight; None where it is not this value.
-
-        A value that is still given after its known end has a new life.
-        """
+    def first(self, token: Token) -> Token | None:
+        """Return the token with the life of its first sight; None where it is not this value."""
         if hash(token.value) != self.value:
             return None
         known = replace(token, _born=self.born, _born_wall=self.born_wall, _life=self.life)
-        if not 0 < known.until_end(now, wall) <= token.until_end(now, wall):
-            return None
-        soft, hard = self.life * 0.75, self.life - min(60.0, self.life * 0.05)
-        return replace(known, _soft=soft, _hard=hard)
+        return replace(known, _soft=self.life * EARLIEST, _hard=_hard(self.life))
 
 
 def to_record(token: Token, now: float, wall: float, field: str = "access_token") -> str:
     """Return the token as a store keeps it: JSON that a service in any language can read.
+
+    Processes that read it refresh it from the same `refresh_at` on: whoever comes later finds the
+    newer one there. That is its end where the platform repeats it until then.
 
     Args:
         token: the token, or a ticket.
@@ -134,6 +152,7 @@ def to_record(token: Token, now: float, wall: float, field: str = "access_token"
             field: token.value,
             "obtained_at": round(born, 3),
             "expires_at": round(born + token._life, 3),
+            "refresh_at": round(born + (token._life if token.repeats else token._soft), 3),
         }
     )
 
@@ -152,5 +171,13 @@ def from_record(text: str, now: float, wall: float, field: str = "access_token")
     age = max(0.0, wall - born)
     if not value or not age < life:
         return None
-    token = issue(Grant(value, life), now, wall, age)
-    return None if token.until_end(now, wall) <= min(1.0, life * 0.05) else token
+    token = _refreshed_at(issue(Grant(value, life), now, wall, age), record.get("refresh_at"), born)
+    return None if token.until_end(now, wall) <= min(LAST_MOMENT, life * 0.05) else token
+
+
+def _refreshed_at(token: Token, when: object, born: float) -> Token:
+    """Return the token with the soft deadline of its record, if that states one."""
+    if not isinstance(when, int | float) or not born < when <= born + TOKEN_LIFE:
+        return token
+    soft = when - born
+    return replace(token, _soft=soft) if soft < token._hard else repeated(token)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from .._credential.app import AppCredential
 from .._credential.exchange import Abandoned, Answer
-from .._credential.kind import APP
+from .._credential.kind import APP, CORP, DOWNSTREAM, PROVIDER, SUITE
 from .._credential.token import Token
 from .._http.redaction import redact
 from .._http.verdict import parse
@@ -27,15 +27,8 @@ SHORTEST_LIFE = 300
 """The least `expires_in` that an answer states, in seconds: clients subtract a margin from it
 (`ex=expires_in - 200`). A token that ends sooner is replaced without their noticing."""
 
-_OTHERS = (
-    "service/get_suite_token",
-    "service/get_corp_token",
-    "service/get_provider_token",
-    "corpgroup/corp/gettoken",
-)
-"""Exchanges of the other kinds: their tokens are known as theirs and left alone."""
-
-_TOKENS = (NAME, "suite_access_token", "provider_access_token")
+_OTHERS = (SUITE, CORP, PROVIDER, DOWNSTREAM)
+"""The other kinds: the tokens of their exchanges are known as theirs and left alone."""
 
 
 def credential_of(url: str) -> AppCredential | None:
@@ -57,8 +50,9 @@ def credential_of(url: str) -> AppCredential | None:
 
 
 def is_other_exchange(url: str) -> bool:
-    """Return whether this is the exchange of another kind of token."""
-    return any(_base(url, path) is not None for path in _OTHERS)
+    """Return whether the answer to this call holds another kind's token."""
+    paths = (path for kind in _OTHERS for path in (kind.exchange, *kind.also_given))
+    return any(_base(url, path) is not None for path in paths)
 
 
 def _base(url: str, path: str) -> str | None:
@@ -234,6 +228,6 @@ def note_others(call: Call, answer: Any) -> Flow:
     """Know the tokens in the answer to another kind's exchange as theirs."""
     found = yield Do(partial(call.look, answer))
     said = parse(found.body)
-    for value in map(said.get, _TOKENS):
+    for value in map(said.get, {kind.field for kind in _OTHERS}):
         if isinstance(value, str) and value:
             ledger.own(value, None)

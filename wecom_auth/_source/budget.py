@@ -37,8 +37,13 @@ class Budget:
         self._spent += 1
         self._last = now
 
-    def refund(self, now: float) -> None:
-        """Take back the last fetch, unless another was taken back within the last second."""
-        if self._spent and now - self._refunded >= REFUND_INTERVAL:
+    def refund(self, now: float, *, always: bool = False) -> None:
+        """Take back the last fetch, unless another was taken back within the last second.
+
+        Args:
+            now: seconds on a monotonic clock.
+            always: even then: what was refused is known to be another's fault.
+        """
+        if self._spent and (always or now - self._refunded >= REFUND_INTERVAL):
             self._spent -= 1
             self._refunded = now

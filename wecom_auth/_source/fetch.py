@@ -7,7 +7,7 @@ from .._credential.token import Token, issue
 from .._log import log
 from ..errors import TRANSIENT, CredentialError, TokenUnavailable, WeComError
 from ..stores.protocol import patience
-from . import process, recent
+from . import lives, process, recent
 from .flight import Flight
 from .shared import Seen
 from .state import State
@@ -69,24 +69,41 @@ def _adopt(state: State, fingerprint: str) -> tuple[Seen, Token | None]:
     token = seen.token
     if token is not None and not token.is_over(now, wall) and not state.is_rejected(token.value):
         held = state.current()
-        if held is None or (token.value != held.value and token.is_fresh(now, wall)):
+        if held is None or (token.is_fresh(now, wall) and _is_better(token, held)):
             state.emit("adopted", seconds=token.until_end(now, wall))
             return seen, token
     if seen.failure is not None:
-        raise seen.failure
+        raise _explained(state, seen.failure)
     return seen, None
+
+
+def _explained(state: State, failure: WeComError) -> WeComError:
+    """Return a neighbour's failure with what is known here of it: a record holds its errcode."""
+    if more := state.credential.explain(failure.errcode):
+        failure.args = (f"{failure} | {more}",)
+    return failure
+
+
+def _is_better(token: Token, held: Token) -> bool:
+    """Return whether it is another one, or the same one with news: that the platform repeats it."""
+    return token.value != held.value or (token.repeats and not held.repeats)
 
 
 def _exchange(state: State, flight: Flight, send: Send, parent: Parent, seen: Seen) -> Token:
     """Ask the platform; again where it gives what was rejected meanwhile, or is about to end."""
-    for _ in range(2):
+    if (last := lives.in_its_last_moment(state)) is not None:
+        _await_end(state, flight, last)
+    for tries in range(TRIES):
         rejections, asked = state.rejections, state.now()
         grant = _try(state, flight, send, parent)
         state.spend(grant.value)
-        token = state.first_sight(_earliest(issue(grant, *asked), seen, state.now()))
+        again = tries < TRIES - 1
+        token = lives.first_sight(state, issue(grant, *asked), seen.token, again=again)
         if state.is_over(token):
             _await_end(state, flight, token)
-        elif not state.rejected_since(grant.value, rejections) or not _may_fetch(state, flight):
+            continue
+        dead = not tries and state.rejected_since(grant.value, rejections)
+        if not dead or not _may_fetch(state, flight):
             break
     state.shared.put(seen, token, *state.now(), state.rejected)
     life = token.until_end(*state.now())
@@ -96,17 +113,10 @@ def _exchange(state: State, flight: Flight, send: Send, parent: Parent, seen: Se
     return token
 
 
-def _earliest(token: Token, seen: Seen, now: tuple[float, float]) -> Token:
-    """Return the token, or what a neighbour has seen of the same value before."""
-    known = seen.token
-    if known is None or known.value != token.value:
-        return token
-    return min(token, known, key=lambda each: each.until_end(*now))
-
-
 def _await_end(state: State, flight: Flight, token: Token) -> None:
     """Wait for the end of a value that the platform repeats: only then does it give another."""
-    process.nap(min(token.until_end(*state.now()) + 0.05, flight.remaining))
+    left = token.until_end(*state.now())
+    process.nap(min(left + 0.05 if left else 1.0, flight.remaining))
 
 
 def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
@@ -167,7 +177,7 @@ def _once(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
     try:
         grant = credential.obtain_with(newer.value, send, flight.remaining)
     except ParentRejected as error:
-        owner.accept(newer.value)  # a fresh one is refused too: it is the child's own refusal
+        owner.accept(newer.value, always=True)  # a fresh one, too: it is the child's own refusal
         raise CredentialError(str(error), errcode=error.errcode, errmsg=error.errmsg) from None
     owner.accept(newer.value)
     return grant

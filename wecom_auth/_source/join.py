@@ -6,6 +6,7 @@ runs in the caller's own thread where that owns what it needs (`inline`), where 
 and where greenlets could not wait for one.
 """
 
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from .fetch import fetch
 from .flight import Flight, Outcome
 from .state import TIME_LIMIT, State
 from .steps import Steps, Wait, run
+
+_LOOK = 3.0
+"""Seconds for which a refresh may hold up a call that has a token still."""
 
 _TOO_LITTLE = 0.05
 _SLACK = 0.1
@@ -59,6 +63,24 @@ def joining(
         _stop_at(state, deadline, limit)
 
 
+def ageing(state: State, limit: float, send: Send, *, inline: bool) -> Steps[Token | None]:
+    """Return the token that is held; past its soft deadline it is refreshed in the background.
+
+    A token whose death no errcode tells is refreshed before it is used, for some seconds at most:
+    another process may have done so already, and ended this one.
+    """
+    token = state.current()
+    if token is None or token.is_fresh(*state.now()):
+        return token
+    if state.credential.kind.rejections:
+        refresh_in_background(state, send)
+    elif not state.is_put_off():
+        limit = min(limit, _LOOK)
+        with suppress(WeComError):  # logged once; the old one serves on
+            return (yield from joining(state, limit, send, force=token, inline=inline))
+    return token
+
+
 def refresh_in_background(state: State, send: Send) -> None:
     """Fetch a new token in a daemon thread, unless that is under way or was put off."""
     flight = take_off(state, TIME_LIMIT)
@@ -83,7 +105,7 @@ def refreshing(state: State, old: Token, limit: float, send: Send, *, inline: bo
 def take_off(state: State, limit: float) -> Flight | None:
     """Begin a flight, unless one is under way or was put off."""
     with process.lock:
-        if _under_way(state) is not None or state.memory.monotonic() < state.retry_at:
+        if _under_way(state) is not None or state.is_put_off():
             return None
         return _begin(state, limit)
 

@@ -18,7 +18,7 @@ from .._credential.exchange import Grant, Send, exchange
 from .._credential.external import ExternalToken
 from .._credential.kind import APP_TICKET, CORP_TICKET, Kind
 from .._http.query import escape
-from .._http.scope import PLATFORM
+from .._http.scope import PLATFORM, parse_base_url
 from .source import Store, TokenSource
 
 Config = dict[str, str | int]
@@ -74,12 +74,17 @@ class JsTicket(_Signing):
     """The JS-SDK ticket of a corp, or with an agentid that of an app.
 
     Tickets are limited (400 an hour a corp, 100 an app): give the processes that sign one store.
+    Then a ticket is fetched once a life for all of them, and nobody signs with one that has ended:
+    past three quarters of its life a process looks into the store before it signs. What a program
+    without that store fetches is not known here: its ticket may end sooner than this one counts.
 
     Args:
         app: the credential whose token fetches it: an `AppCredential` or a `CorpCredential`.
         agentid: of the app, for `wx.agentConfig`; without it, the corp's ticket for `wx.config`.
         corpid: of the corp; the credential's own if not given.
         store: that processes share, or its URL; else the one that WECOM_STORE names.
+        base_url: where the ticket is fetched; the app's if not given.
+        allow_http: permit plain http to a host that is not loopback.
 
     Raises:
         TypeError, ValueError: with a sentence that says what to do.
@@ -102,6 +107,8 @@ class JsTicket(_Signing):
         *,
         corpid: str | None = None,
         store: Store = None,
+        base_url: str | None = None,
+        allow_http: bool = False,
     ) -> None:
         if not isinstance(app, Credential) or app.kind.parameter != "access_token":
             raise TypeError(f"app must be an app's or a corp's credential, not {checks.kind(app)}")
@@ -116,7 +123,8 @@ class JsTicket(_Signing):
         }.items():
             object.__setattr__(self, name, value)
         # A corp has one ticket for all of its apps, an app one of its own.
-        self._name(app.base_url, f"{self.kind.name}:{agent or ''}:{app.key}")
+        base_url = app.base_url if base_url is None else parse_base_url(base_url, allow_http)
+        self._name(base_url, f"{self.kind.name}:{agent or ''}:{app.key}")
 
     def obtain(self, send: Send, seconds: float) -> Grant:
         """Raise TypeError: the exchange needs the app's token; see `obtain_with`."""
@@ -134,7 +142,7 @@ class JsTicket(_Signing):
         return f"JsTicket({self.parent!r}{agent})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.parent, self.agentid, self.corpid, self._store)
+        return _restore, (self.parent, self.agentid, self.corpid, self._store, self.base_url)
 
 
 class ExternalTicket(ExternalToken, _Signing):
@@ -179,5 +187,8 @@ def sign(ticket: str, nonce: str, timestamp: int, page_url: str) -> str:
     return sha1(text.encode()).hexdigest()  # noqa: S324
 
 
-def _restore(app: Credential, agentid: int | None, corpid: str, store: Store) -> JsTicket:
-    return JsTicket(app, agentid, corpid=corpid, store=store)
+def _restore(
+    app: Credential, agentid: int | None, corpid: str, store: Store, base_url: str
+) -> JsTicket:
+    more: dict[str, Any] = {"base_url": base_url, "allow_http": True}
+    return JsTicket(app, agentid, corpid=corpid, store=store, **more)

@@ -77,9 +77,12 @@ class Shared:
         """Leave this token for the neighbours, over what was `seen` before it was fetched.
 
         A token that a neighbour has written meanwhile stays, unless it is among the `dead`. The
-        same token is not written again: its life does not begin again either.
+        same token is written again only to say that the platform repeats it; its life does not
+        begin again.
         """
-        if self._store is None or self._value(seen.text) == token.value:
+        if self._store is None or (
+            self._value(seen.text) == token.value and not _is_news(seen, token)
+        ):
             return
         record = to_record(token, now, wall, self._kind.field)
         life = token.until_end(now, wall)
@@ -132,6 +135,10 @@ class Shared:
             return None
         text = describe(self._kind.exchange, code, errmsg)
         return remembered(kind(text, errcode=code, errmsg=errmsg), left)
+
+
+def _is_news(seen: Seen, token: Token) -> bool:
+    return seen.token is not None and token.repeats and not seen.token.repeats
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -106,16 +106,11 @@ class TokenSource:
         self, timeout: float | None, via: Send | None, inline: bool = False
     ) -> Steps[Token]:
         limit, send = time_limit(timeout), self._way(via)
-        token = self.ready() or self._ageing(send)
+        token = self.ready()
+        if token is None:
+            token = yield from join.ageing(self._state, limit, send, inline=inline)
         if token is None:
             token = yield from join.joining(self._state, limit, send, inline=inline)
-        return token
-
-    def _ageing(self, send: Send) -> Token | None:
-        """Return a token past its soft deadline and start a background refresh."""
-        token = self._state.current()
-        if token is not None and not token.is_fresh(*self._state.now()):
-            join.refresh_in_background(self._state, send)
         return token
 
     def peek(self) -> Token | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._credential.credential import Credential
-from .._credential.token import Sight, Token, repeated
+from .._credential.token import Sight, Token
 from .._log import log
 from ..errors import IP_NOT_TRUSTED, RATE_LIMITED, WeComError, remembered, renewed
 from ..stores.memory import MemoryStore
@@ -88,18 +88,6 @@ class State:
 
     # --- tokens ---
 
-    def first_sight(self, token: Token) -> Token:
-        """Return a fetched token with the life that the first sight of its value allows.
-
-        A platform may repeat a token until it ends and say 7200 each time.
-        """
-        with process.lock:
-            known = self.sight and self.sight.first(token, *self.now())
-            if known is None:
-                self.sight = Sight.of(token)
-                return token
-        return repeated(known)
-
     def publish(self, flight: Flight, token: Token) -> Token:
         """Make this the token, unless the flight that brought it has been given up meanwhile."""
         with process.lock:
@@ -125,6 +113,10 @@ class State:
             delay = min(first * 2.0 ** min(self.put_offs, 10), _LONGEST_PUT_OFF)
             self.retry_at = self.memory.monotonic() + delay * random.uniform(0.75, 1.25)  # noqa: S311
             self.put_offs += 1
+
+    def is_put_off(self) -> bool:
+        """Return whether no refresh is to be made yet."""
+        return self.memory.monotonic() < self.retry_at
 
     def invalidate(self, value: str) -> None:
         """Drop this token in memory and store, if it is still the one that is there."""
@@ -199,11 +191,14 @@ class State:
                 self.budget.spend(self.memory.monotonic())
                 self.charged = hash(value)
 
-    def accept(self, value: str) -> None:
-        """Refund the fetch that brought this value: a call has succeeded with it."""
+    def accept(self, value: str, *, always: bool = False) -> None:
+        """Refund the fetch that brought this value: a call has succeeded with it.
+
+        `always` where it was a child's own refusal, of which a suite may see many in a second.
+        """
         with process.lock:
             if self.budget is not None and self.charged == hash(value):
-                self.budget.refund(self.memory.monotonic())
+                self.budget.refund(self.memory.monotonic(), always=always)
                 self.charged = None
 
     # --- failures ---

@@ -14,7 +14,17 @@ from unittest.mock import patch
 
 import requests
 
-from .. import AppCredential, CredentialError, TokenSource, WeComAuth, attach, with_access_token
+from .. import (
+    AppCredential,
+    CorpCredential,
+    CredentialError,
+    SuiteCredential,
+    TicketBox,
+    TokenSource,
+    WeComAuth,
+    attach,
+    with_access_token,
+)
 from .._http.redaction import redact
 from ..stores.memory import MemoryStore
 from ..testing import FakeWeCom, Hold, reset
@@ -188,6 +198,24 @@ def outage(stage: Stage) -> str:
     return "10 delivered all the same"
 
 
+def suites_day(stage: Stage) -> str:
+    fake, box = stage.fake, TicketBox()
+    fake.suite("ww-demo-suite", "demo-secret")
+    suite = SuiteCredential("ww-demo-suite", "demo-secret", box, base_url=stage.url)
+    codes = {corpid: fake.authorise(suite.suite_id, corpid) for corpid in ("wp-one", "wp-two")}
+    for hour in range(3):
+        for kind in ("suite_ticket", "suite", "corp"):
+            fake.revoke(kind=kind)
+        box.put(suite.suite_id, fake.push_ticket(suite.suite_id))
+        for corpid, code in codes.items():
+            with attach(requests.Session(), CorpCredential(suite, corpid, code)) as session:
+                stage.expect("errcode", stage.send(f"{corpid}: {hour}", session), 0)
+    fetched = sum(call.path == "service/get_suite_token" for call in fake.journal)
+    stage.expect("get_suite_token calls", fetched, 3)
+    stage.expect("messages", len(fake.messages), 6)
+    return "6 delivered, suite healed"
+
+
 STORY = [  # each step: its title, its function, and how many calls the program makes in it
     ("a message by auth, adapter, decorator", three_ways, 3),
     ("the token expires (42001), each way", expired, 3),
@@ -196,6 +224,7 @@ STORY = [  # each step: its title, its function, and how many calls the program 
     ("up- and download, revoked meanwhile", files, 2),
     ("a wrong secret, 20 calls", wrong_secret, 20),
     ("gettoken is down, the old token lives", outage, 10),
+    ("a suite, its ticket, two corps, revoked", suites_day, 6),
 ]
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from cachetools import TTLCache
 
 from .. import _clock
+from .._credential.exchange import TOKEN_LIFE
 from .._credential.token import Token
 
 SIZE = 131_072
 """How many tokens the process-wide cache holds; the least recently used go first."""
 
-LONGEST = 7140.0
-"""Seconds after which no token is handed out: a minute before the end of the longest life."""
+LONGEST = TOKEN_LIFE
+"""Seconds after which no token is handed out: the end of the longest life."""
 
 
 class MemoryStore:
@@ -23,7 +24,7 @@ class MemoryStore:
 
     Args:
         cache: a cachetools cache, or another mutable mapping; one `TTLCache` of 131,072 entries
-            and 7140 seconds if none is given: no token is handed out for longer, and its own
+            and 7200 seconds if none is given: no token is handed out for longer, and its own
             deadlines decide within. It is used under a lock, as cachetools asks.
         monotonic: a clock in seconds that never goes back.
         wall: a clock in seconds since the epoch.
