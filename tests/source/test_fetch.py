@@ -249,9 +249,18 @@ def test_a_refusal_of_a_clock_that_was_ahead_ends_within_a_minute(
     assert source().get()
 
 
-@pytest.mark.parametrize(("code", "pauses"), [(45009, True), (60020, True), (40001, False)])
+@pytest.mark.parametrize(
+    ("code", "exchanges", "seconds"),
+    [
+        (45009, 1, FAILURE_LIFE),
+        (60020, 1, FAILURE_LIFE),
+        (45033, 3, 1),  # tried three times by the first
+        (40001, 3, FAILURE_LIFE),  # one of each
+        (-1, 9, 0),
+    ],
+)
 def test_a_machines_failure_pauses_every_credential_there(
-    fake: FakeWeCom, clock: Clock, code: int, pauses: bool
+    fake: FakeWeCom, clock: Clock, code: int, exchanges: int, seconds: float
 ):
     store = clock.store()
     sources = [
@@ -262,10 +271,10 @@ def test_a_machines_failure_pauses_every_credential_there(
             with pytest.raises((CredentialError, TokenUnavailable)) as caught:
                 source.get()
             assert caught.value.errcode == code
-    assert fake.gettoken_calls == (1 if pauses else 3)
+    assert fake.gettoken_calls == exchanges
     elsewhere = AppCredential(CORP, "a", base_url="https://gateway.example")
     assert program(fake, clock, store=store, credential=elsewhere).get()
-    clock.pass_by(FAILURE_LIFE)
+    clock.pass_by(seconds)
     assert all(source.get() for source in sources)
 
 

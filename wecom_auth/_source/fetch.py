@@ -147,9 +147,10 @@ def _try(state: State, flight: Flight, send: Send, parent: Parent) -> Grant:
         state.emit("refused", error.errcode, why=str(error))
         if error.errcode is not None:
             recent.refused(state.credential, error)
-        own = _lasts(error) and error not in of_parent
-        if own and state.flight is flight:  # not one that was given up long ago
-            state.remember(error, state.credential.fingerprint())
+        if error not in of_parent and state.flight is flight:  # not one given up long ago
+            state.pause_all(error)
+            if _lasts(error):
+                state.remember(error, state.credential.fingerprint())
         raise
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from .._credential.credential import Credential
 from .._credential.token import Sight, Token
 from .._log import log
-from ..errors import IP_NOT_TRUSTED, RATE_LIMITED, WeComError, remembered, renewed
+from ..errors import IP_NOT_TRUSTED, RATE_LIMITED, TOO_MANY_AT_ONCE, WeComError, remembered, renewed
 from ..stores.memory import MemoryStore
 from . import forks, process
 from .budget import Budget
@@ -18,8 +18,8 @@ from .shared import FAILURE_LIFE, Shared
 TIME_LIMIT = 10.0
 """Seconds that getting a token may take in all, unless the caller says less."""
 
-MACHINE = frozenset({RATE_LIMITED, IP_NOT_TRUSTED})
-"""Errcodes of an exchange that concern this machine, whichever credential asks."""
+MACHINE = {RATE_LIMITED: FAILURE_LIFE, IP_NOT_TRUSTED: FAILURE_LIFE, TOO_MANY_AT_ONCE: 1.0}
+"""Errcodes of an exchange that concern this machine, whichever credential asks; for how long."""
 
 _REMEMBERED_REJECTIONS = 8
 _LONGEST_PUT_OFF = 900.0
@@ -208,11 +208,15 @@ class State:
         """The address of the exchange: what pauses one credential there pauses all."""
         return self.credential.base_url, self.credential.kind.exchange
 
+    def pause_all(self, failure: WeComError) -> None:
+        """Answer every credential's exchange at this address with a failure of this machine."""
+        if failure.errcode in MACHINE:
+            until = self.memory.monotonic() + MACHINE[failure.errcode]
+            process.pause(self.place, renewed(failure), until)
+
     def remember(self, failure: WeComError, fingerprint: str) -> None:
         """Answer with this failure for a minute, here and in the processes that share the store."""
         now, wall = self.now()
-        if failure.errcode in MACHINE:
-            process.pause(self.place, renewed(failure), now + FAILURE_LIFE)
         with process.lock:
             self.failure, self.failure_of = renewed(failure), fingerprint
             self.failure_ends = now + FAILURE_LIFE
