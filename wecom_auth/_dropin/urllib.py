@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
-from .._credential.exchange import Answer, Send
-from .._http.redaction import redact
-from .._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+from .._call.arguments import put_back
+from .._clients.urllib.call import start_of
+from .._clients.urllib.peek import body_of, look
+from .._credential.exchange import Answer, Send, unreached
 from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
-from . import body as bodies
 from .call import Call, Point, run
 from .flow import decide
 from .layers import owners_for, sending
@@ -43,10 +43,8 @@ class UrllibCall(Call):
         self.headers = {**request.headers, **request.unredirected_hdrs}
         seconds = socket.getdefaulttimeout() if timeout is _UNSET else timeout
         self.limit = seconds if isinstance(seconds, int | float) and seconds > 0 else None
-        self._body = request.data if data is None else data
-        whole = self._body is None or isinstance(self._body, bytes | bytearray)
-        self._there = None if whole else bodies.position(self._body)
-        self.replayable = whole or self._there is not None
+        self._start = start_of(request.data if data is None else data)
+        self.replayable = self._start is not None
 
     def _pass(self, url: str, given: Any, data: Any, timeout: Any) -> Any:
         with sending(self._opener, url):
@@ -54,7 +52,7 @@ class UrllibCall(Call):
 
     def send(self, url: str, again: bool) -> Any:
         """Send it to this URL; see `Call.send`."""
-        if again and not self.rewind():
+        if again and not (self.replayable and put_back(self._start)):
             return None
         if url == self.url and not again:
             return self._pass(url, self._given, self._data, self._timeout)
@@ -66,18 +64,9 @@ class UrllibCall(Call):
             error.filename = self.url
             raise
 
-    def rewind(self) -> bool:
-        whole = self.replayable and self._there is None
-        return whole or bodies.rewind(self._body, self._there)
-
     def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
         """Return the errcode if it is one of these."""
-        if not isinstance(answer, HTTPResponse) or answer.status != 200:
-            return None
-        if not may_hold_errcode(answer.headers, codes):  # type: ignore[arg-type]
-            return None
-        headers: Any = answer.headers
-        return errcode_in(bodies.decode(_peek(answer), headers), codes, headers)
+        return look(answer, codes)
 
     def exchange(self, seconds: float | None) -> Any:
         """Send it as it is."""
@@ -86,8 +75,7 @@ class UrllibCall(Call):
 
     def look(self, answer: Any) -> Answer:
         """Return the `Answer` in it."""
-        body = _peek(answer) if isinstance(answer, HTTPResponse) else b""
-        return Answer(answer.status, answer.headers, bodies.decode(body, answer.headers) or b"")
+        return Answer(answer.status, answer.headers, body_of(answer) or b"")
 
     def close(self, answer: Any) -> None:
         """Close it."""
@@ -119,8 +107,7 @@ class UrllibCall(Call):
                 with self._pass(url, request, None, seconds) as answer:
                     return self.look(answer)
             except _ERRORS as error:
-                kind = self.unreached(error) or TokenUnavailable
-                failure = kind(redact(f"gettoken failed: {type(error).__name__}: {error}"))
+                failure = unreached(error, url, seconds)
             raise failure  # out here, where the error with the secret in its URL is no context
 
         return send
@@ -163,53 +150,6 @@ def _copy(request: urllib.request.Request) -> urllib.request.Request:
     other.headers = dict(request.headers)
     other.unredirected_hdrs = dict(request.unredirected_hdrs)
     return other
-
-
-def _peek(answer: HTTPResponse) -> bytes | None:
-    """Return the body of a short answer; whatever was read is given back."""
-    response: Any = answer
-    if response.fp is None:
-        return None
-    if isinstance(response.fp, io.BytesIO):  # looked at before
-        return bytes(response.fp.getvalue())
-    tail: Any = HTTPResponse.__new__(HTTPResponse)
-    tail.__dict__.update(response.__dict__)
-    error: Exception | None = None
-    head = b""
-    try:
-        head = tail.read(BODY_LIMIT + 1)
-    except _ERRORS as failure:
-        error = failure
-    response.chunked, response.length = False, None
-    if error is None and len(head) <= BODY_LIMIT:
-        tail.close()
-        response.fp, response.length = io.BytesIO(head), len(head)
-        return bytes(head)
-    response.fp = io.BufferedReader(_Rest(head, tail, error))
-    return None
-
-
-class _Rest(io.RawIOBase):
-    """Gives back what was read, and then the rest, or the error that was met."""
-
-    def __init__(self, head: bytes, tail: Any, error: Exception | None) -> None:
-        self._head, self._tail, self._error = io.BytesIO(head), tail, error
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        given = self._head.readinto(buffer)
-        if given:
-            return given
-        if self._error is not None:
-            raise self._error
-        read: int = self._tail.readinto(buffer)
-        return read
-
-    def close(self) -> None:
-        self._tail.close()
-        super().close()
 
 
 def points(module: Any, owners: GetOwners) -> list[Point]:

@@ -9,8 +9,8 @@ from wecom_auth._call.drive import drive_async
 from wecom_auth._call.flow import call
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._clients.aiohttp import exchange
-from wecom_auth._clients.aiohttp.peek import is_suspect, look
 from wecom_auth._clients.aiohttp.wire import Wire, clean_headers
+from wecom_auth._clients.aiohttp_peek import is_suspect, look
 from wecom_auth._clients.dressed import dress
 from wecom_auth._credential.token import Token
 from wecom_auth._http.redaction import redact
