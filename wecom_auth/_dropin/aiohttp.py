@@ -10,12 +10,11 @@ from .._call.arguments import positions, put_back
 from .._clients.aiohttp_peek import body_of, is_suspect, look
 from .._clients.onloop import Exchange, on_this_loop
 from .._credential.exchange import Answer, Send, unreached
-from .._http import query
-from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
+from ..errors import TokenTimeout, TokenUnavailable, WeComError
 from .call import Call, Point, run_async
 from .flow import decide
 from .layers import owners_for, sending
-from .owner import NAME, GetOwners
+from .owner import GetOwners
 
 _WHOLE = (bytes, bytearray, str, dict, list, tuple, int, float, io.IOBase, type(None))
 """Bodies that aiohttp sends a second time, if the files in them stand where they stood."""
@@ -48,6 +47,7 @@ class AiohttpCall(Call):
     ) -> None:
         self._library, self._session, self._original = library, session, original
         self._method, self._given, self._options = method, given, options
+        self.errors = (library.ClientError, OSError)
         self.url = url
         self.headers = {**session.headers, **dict(options.get("headers") or {})}
         timeout = options.get("timeout", session.timeout)
@@ -94,13 +94,6 @@ class AiohttpCall(Call):
         """Release its connection."""
         answer.release()
 
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        if isinstance(error, asyncio.TimeoutError):
-            return TokenTimeout
-        known = isinstance(error, self._library.ClientError | OSError)
-        return TokenConnectionError if known else None
-
     def failure(self, error: WeComError) -> Exception:
         """Return aiohttp's own error."""
         late = isinstance(error, TokenTimeout)
@@ -128,7 +121,7 @@ class AiohttpCall(Call):
         try:
             async with await original(session, method, self._parsed(url), **options) as answer:
                 return await self.look(answer)
-        except (self._library.ClientError, OSError) as error:
+        except self.errors as error:
             return unreached(error, url, seconds)
 
     def make(self, headers: Mapping[str, str], body: bytes) -> Any:
@@ -139,12 +132,12 @@ class AiohttpCall(Call):
         )
 
     def dress(self, answer: Any, sent: str) -> Any:
-        """Show the own URL, unless a redirect has led elsewhere."""
-        if query.find(str(answer._real_url), NAME)[-1:] == [sent]:
-            url = answer._real_url = answer._url = self._parsed(self.url)
-            answer._request_info = answer._request_info._replace(url=url, real_url=url)
-            for name in ("url", "real_url", "request_info"):
-                answer._cache.pop(name, None)  # aiohttp computes them once
+        """Show the own token in the URL, also where a redirect has led elsewhere."""
+        url = answer._real_url = self._parsed(self.shown(str(answer._real_url), sent))
+        answer._url = url.with_fragment(None)
+        answer._request_info = answer._request_info._replace(url=answer._url, real_url=url)
+        for name in ("url", "real_url", "request_info"):
+            answer._cache.pop(name, None)  # aiohttp computes them once
         return answer
 
 

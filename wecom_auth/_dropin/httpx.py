@@ -13,12 +13,11 @@ from .._clients.httpx.peek import alook, look
 from .._clients.requests.peek import decode
 from .._clients.requests.send import call_limit
 from .._credential.exchange import Answer, Send
-from .._http import query
-from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
+from ..errors import TokenTimeout, WeComError
 from .call import Call, Point, run, run_async
 from .flow import decide
 from .layers import owners_for, sending
-from .owner import NAME, GetOwners, Owners
+from .owner import GetOwners, Owners
 
 
 class HttpxCall(Call):
@@ -33,6 +32,7 @@ class HttpxCall(Call):
     def __init__(self, transport: Any, original: Any, request: Any) -> None:
         self._kit, self._request = kit_of(request), request
         self._library = self._kit.library
+        self.errors = (self._library.TransportError, OSError)
         self._transport, self._original = transport, original
         self.url, self.headers = str(request.url), request.headers
         timeout = request.extensions.get("timeout") or {}
@@ -75,14 +75,6 @@ class HttpxCall(Call):
         way = exchanges.Way(self._kit, self._transport, False, lambda: None)
         return send(way, self._library.Request("GET", self.url, headers=learned))
 
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        if isinstance(error, self._library.TimeoutException):
-            return TokenTimeout
-        if isinstance(error, self._library.TransportError):
-            return TokenConnectionError
-        return TokenUnavailable if isinstance(error, OSError) else None
-
     def failure(self, error: WeComError) -> Exception:
         """Return the library's own error."""
         late = isinstance(error, TokenTimeout)
@@ -99,8 +91,7 @@ class HttpxCall(Call):
         """Show the own token in a redirect that echoes the query."""
         location = answer.headers.get("Location")
         if location is not None:
-            own = query.find(self.url, NAME)[-1]
-            answer.headers["Location"] = location.replace(sent, own)
+            answer.headers["Location"] = self.shown(location, sent)
         return answer
 
 

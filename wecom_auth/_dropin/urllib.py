@@ -13,14 +13,13 @@ from .._call.arguments import put_back
 from .._clients.urllib.call import start_of
 from .._clients.urllib.peek import body_of, look
 from .._credential.exchange import Answer, Send, unreached
-from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
+from ..errors import TokenTimeout, WeComError
 from .call import Call, Point, run
 from .flow import decide
 from .layers import owners_for, sending
 from .owner import GetOwners
 
 _UNSET: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
-_ERRORS = (OSError, HTTPException)
 
 
 class UrllibCall(Call):
@@ -34,6 +33,8 @@ class UrllibCall(Call):
         timeout: as its caller gave it.
     """
 
+    errors = (OSError, HTTPException)
+
     def __init__(self, opener: Any, original: Any, given: Any, data: Any, timeout: Any) -> None:
         self._opener, self._original = opener, original
         self._given, self._data, self._timeout = given, data, timeout
@@ -43,6 +44,7 @@ class UrllibCall(Call):
         self.headers = {**request.headers, **request.unredirected_hdrs}
         seconds = socket.getdefaulttimeout() if timeout is _UNSET else timeout
         self.limit = seconds if isinstance(seconds, int | float) and seconds > 0 else None
+        self._page: Any = io.BytesIO()  # in place of a token
         self._start = start_of(request.data if data is None else data)
         self.replayable = self._start is not None
 
@@ -61,7 +63,7 @@ class UrllibCall(Call):
         try:
             return self._pass(url, request, self._data, self._timeout)
         except urllib.error.HTTPError as error:
-            error.filename = self.url
+            error.url = error.filename = self.url
             raise
 
     def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
@@ -71,7 +73,12 @@ class UrllibCall(Call):
     def exchange(self, seconds: float | None) -> Any:
         """Send it as it is."""
         timeout = self._timeout if seconds is None else seconds
-        return self._pass(self.url, _copy(self._request), self._data, timeout)
+        self._page.close()
+        try:
+            return self._pass(self.url, _copy(self._request), self._data, timeout)
+        except urllib.error.HTTPError as error:
+            self._page = error.fp  # its caller gets the last one
+            raise
 
     def look(self, answer: Any) -> Answer:
         """Return the `Answer` in it."""
@@ -80,15 +87,6 @@ class UrllibCall(Call):
     def close(self, answer: Any) -> None:
         """Close it."""
         answer.close()
-
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        if isinstance(error, urllib.error.HTTPError):
-            return TokenUnavailable
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, TimeoutError):
-            return TokenTimeout
-        return TokenConnectionError if isinstance(error, _ERRORS) else None
 
     def failure(self, error: WeComError) -> Exception:
         """Return an error of urllib."""
@@ -104,13 +102,19 @@ class UrllibCall(Call):
             request = _new(url, body)
             request.method, request.headers = method, {**learned, **headers}
             try:
-                with self._pass(url, request, None, seconds) as answer:
+                with self._opened(url, request, seconds) as answer:
                     return self.look(answer)
-            except _ERRORS as error:
+            except self.errors as error:
                 failure = unreached(error, url, seconds)
             raise failure  # out here, where the error with the secret in its URL is no context
 
         return send
+
+    def _opened(self, url: str, request: urllib.request.Request, seconds: float) -> Any:
+        try:
+            return self._pass(url, request, None, seconds)
+        except urllib.error.HTTPError as answer:
+            return answer
 
     def make(self, headers: Mapping[str, str], body: bytes) -> HTTPResponse:
         """Return an answer made here."""
@@ -125,9 +129,8 @@ class UrllibCall(Call):
         return begun
 
     def dress(self, answer: Any, sent: str) -> Any:
-        """Show the own URL, unless a redirect has led elsewhere."""
-        if sent in (getattr(answer, "url", None) or ""):
-            answer.url = self.url
+        """Show the own token in the URL, also where a redirect has led elsewhere."""
+        answer.url = self.shown(answer.url, sent)
         return answer
 
 
