@@ -26,11 +26,17 @@ def by_session(call: Any) -> Send:
     Args:
         call: the request; its proxy, TLS and headers go along.
     """
-    return on_this_loop(partial(_exchange, call))
+    return on_this_loop(partial(_exchange, call, [Abandoned()]))
 
 
-async def _exchange(call: Any, what: Exchange, seconds: float) -> Answer | TokenUnavailable:
+async def _exchange(
+    call: Any, others: list[Abandoned], what: Exchange, seconds: float
+) -> Answer | TokenUnavailable:
     method, url, headers, body = what
+    if call.session.connector is None:
+        if others:
+            raise others.pop()  # who waits may have a session that is open
+        return unreached(aiohttp.ClientConnectionError("Session is closed"), url, seconds)
     # A first try may use all of the time; only connecting is bounded, for a second try.
     timeout = ClientTimeout(total=seconds, connect=seconds / 3)
     async with _apart(call) as own:
@@ -66,8 +72,6 @@ def _headers_of(call: Any) -> dict[str, str]:
 async def _apart(call: Any) -> AsyncIterator[ClientSession]:
     """Yield the session with an empty pool, and without whatever sees its requests."""
     session, connector = call.session, call.session.connector
-    if connector is None:
-        raise Abandoned
     pool = object.__new__(type(connector))
     vars(pool).update(vars(connector))
     BaseConnector.__init__(pool, loop=connector._loop, limit=0, force_close=True)
