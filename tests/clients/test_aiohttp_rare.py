@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Event
@@ -13,9 +14,10 @@ import aiohttp
 import pytest
 from aiohttp import BasicAuth, ClientSession, ClientTimeout
 from loopback import GET, with_token
-from ways import head, platform, raw_server
+from ways import CORP, SECRET, Taken, head, platform, raw_server
 
 from wecom_auth import AppCredential, attach
+from wecom_auth._clients.aiohttp import call as calls
 from wecom_auth.errors import TokenUnavailable
 from wecom_auth.testing import Request
 
@@ -154,3 +156,33 @@ def test_the_library_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(ImportError, match=r"3\.12 or later"):
             importlib.reload(driver)
     importlib.reload(driver)
+
+
+def test_a_file_that_is_closed_meanwhile_is_not_sent_again() -> None:
+    """While the token is replaced, by whoever opened it."""
+    file = io.BytesIO(b"text" * 99)
+
+    def gettoken(request: Request) -> dict[str, Any]:
+        file.close()
+        return {"errcode": 0, "access_token": fake.issue(CORP, SECRET), "expires_in": 7200}
+
+    async def main() -> int:
+        async with session(app) as client:
+            (await client.get(f"{app.base_url}/{GET}")).close()
+            fake.revoke()
+            fake.route("gettoken", gettoken, check_token=False)
+            async with client.post(f"{app.base_url}/cgi-bin/take", data=file) as answer:
+                code: int = (await answer.json())["errcode"]
+                return code
+
+    with platform() as (fake, app):
+        taken = Taken(fake)
+        assert asyncio.run(main()) == 40014
+    assert not taken.bodies
+
+
+def test_a_file_that_is_closed_cannot_be_sent_again() -> None:
+    with io.BytesIO(b"text") as file:
+        body = aiohttp.payload.BytesIOPayload(file)
+        assert calls.is_whole(body)
+    assert not calls.is_whole(body)

@@ -132,14 +132,14 @@ def way_before(request: requests.PreparedRequest) -> Send:
 
 
 def _prepare_by(session: Any, request: requests.Request) -> requests.PreparedRequest:
-    if not isinstance(session, requests.Session):
+    if not isinstance(session, requests.Session):  # pragma: no cover (.ci/run niquests)
         own = import_module(type(session).__module__.partition(".")[0]).Request
         request = own(request.method, request.url, headers=request.headers, data=request.data)
     prepared: requests.PreparedRequest = session.prepare_request(request)
     return prepared
 
 
-class _OfNiquests:
+class _OfNiquests:  # pragma: no cover (.ci/run niquests)
     """Send by an adapter of niquests, whose urllib3 has another class for a timeout."""
 
     def __init__(self, adapter: Any) -> None:
