@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Event
@@ -186,3 +187,25 @@ def test_a_file_that_is_closed_cannot_be_sent_again() -> None:
         body = aiohttp.payload.BytesIOPayload(file)
         assert calls.is_whole(body)
     assert not calls.is_whole(body)
+
+
+@pytest.mark.parametrize(("size", "code"), [(-1, 0), (3, 40014)])
+def test_an_answer_that_a_middleware_has_read_is_healed_if_it_has_all_of_it(
+    size: int, code: int
+) -> None:
+    async def reads(request: Any, handler: Any) -> Any:
+        response = await handler(request)
+        await (response.read() if size < 0 else response.content.read(size))
+        return response
+
+    async def main(app: AppCredential) -> None:
+        async with session(app) as client:
+            (await client.get(f"{app.base_url}/{GET}")).close()
+            fake.revoke()
+            client._middlewares = (*client._middlewares, reads)
+            async with client.get(f"{app.base_url}/{GET}") as answer:
+                text = (await answer.read()).decode()
+                assert json.loads('{"e' * (size > 0) + text)["errcode"] == code
+
+    with platform() as (fake, app):
+        asyncio.run(main(app))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -180,3 +181,32 @@ def until(condition: Callable[[], bool]) -> None:
             return
         pause.wait(0.005)
     raise AssertionError("it never came")
+
+
+def test_an_exchange_on_a_loop_has_no_more_time_than_its_caller(client: Legacy) -> None:
+    """Though the client's own timeouts end nothing, as where an answer drips."""
+
+    async def hangs(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        async with httpx.AsyncClient(verify=False, timeout=0.02) as http:
+            with pytest.raises(httpx.ReadTimeout):
+                await http.get(gettoken(client))
+
+    with mock.patch.object(httpx.AsyncHTTPTransport, "handle_async_request", hangs), install():
+        asyncio.run(main())
+
+
+def test_a_call_without_a_token_that_needs_none_is_not_explained(
+    client: Legacy, fake: FakeWeCom, caplog: Any
+) -> None:
+    fake.app(CORP, "another")
+    fake.route("some/thing", {"errcode": 0}, check_token=False)
+    with install():
+        assert client.ask().json()["errcode"] == 40001
+        url = f"{client.url}/cgi-bin/some/thing?access_token=None"
+        assert requests.get(url).json() == {"errcode": 0}
+        assert "without a token" not in caplog.text
+        requests.get(f"{client.url}/cgi-bin/user/get?access_token=None")
+    assert "without a token" in caplog.text
