@@ -138,6 +138,13 @@ def test_a_statement_of_another_kind_ends_where_an_app_is_seen(
     assert "no longer counts" in caplog.text
 
 
+def test_a_statement_is_ended_once(client: Legacy, fake: FakeWeCom, caplog: Any) -> None:
+    with install(sole_app=app(client)):
+        for corp in ("other", "another"):
+            Legacy(client.url, corpid=corp).fetch()
+    assert caplog.text.count("no longer counts") == 1
+
+
 # --- exchanges ---
 
 

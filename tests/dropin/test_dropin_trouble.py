@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import sys
-import types
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -24,9 +22,7 @@ import trio
 from legacy import CORP, SECRET
 
 from wecom_auth import AppCredential, MemoryStore, install
-from wecom_auth._dropin import hooks
 from wecom_auth._dropin.inline import InlineSource
-from wecom_auth._dropin.watch import Watch
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request
 
@@ -297,50 +293,3 @@ def test_a_patch_between_two_layers_of_ours_is_called_once(
     sent = [each.path for each in fake.journal if each.path == "user/get"]
     assert len(sent) == 2
     assert len(calls) >= 2
-
-
-def test_a_library_whose_import_ends_after_the_installation_is_left_alone() -> None:
-    original = httpx.HTTPTransport.handle_request
-    hooks._set(httpx)
-    assert httpx.HTTPTransport.handle_request is original
-
-
-@pytest.mark.parametrize("found", [True, False])
-def test_a_watch_that_was_stopped_or_never_started_stops(found: bool) -> None:
-    watch = Watch(["some_module"], lambda module: None)
-    if found:
-        watch.start()
-    watch.stop()
-    watch.stop()
-    assert watch not in sys.meta_path
-
-
-def test_what_else_a_loader_can_do_it_still_can(tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "some_module.py").write_text("text = __loader__.get_source(__name__)\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    seen: list[types.ModuleType] = []
-    watch = Watch(["some_module", "no_such_module"], seen.append)
-    watch.start()
-    try:
-        found = watch.find_spec("some_module")
-        assert found is not None
-        assert found.loader.get_source("some_module").startswith("text")  # type: ignore[union-attr]
-        import some_module  # type: ignore[import-not-found]
-
-        with pytest.raises(ModuleNotFoundError):
-            import no_such_module  # type: ignore[import-not-found]  # noqa: F401
-    finally:
-        watch.stop()
-        sys.modules.pop("some_module", None)
-    assert seen == [some_module]
-
-
-# --- whose token ---
-
-
-def test_a_statement_is_ended_once(base: str, fake: FakeWeCom, caplog: Any) -> None:
-    app = AppCredential(CORP, SECRET, base_url=base.removesuffix("/cgi-bin"))
-    with install(sole_app=app):
-        for corp in ("other", "another"):
-            ASKS["urllib"](f"{base}/gettoken?corpid={corp}&corpsecret=s", 20)
-    assert caplog.text.count("no longer counts") == 1

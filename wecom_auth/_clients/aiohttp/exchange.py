@@ -26,17 +26,22 @@ def by_session(call: Any) -> Send:
     Args:
         call: the request; its proxy, TLS and headers go along.
     """
-    return on_this_loop(partial(_exchange, call, [Abandoned()]))
+    return on_this_loop(partial(_while_open, call, [Abandoned()]))
 
 
-async def _exchange(
+async def _while_open(
     call: Any, others: list[Abandoned], what: Exchange, seconds: float
 ) -> Answer | TokenUnavailable:
+    """Send it, unless the session was closed meanwhile: the first time others may have another."""
+    if call.session.connector is not None:
+        return await _exchange(call, what, seconds)
+    if others:
+        raise others.pop()
+    return unreached(aiohttp.ClientConnectionError("Session is closed"), what[1], seconds)
+
+
+async def _exchange(call: Any, what: Exchange, seconds: float) -> Answer | TokenUnavailable:
     method, url, headers, body = what
-    if call.session.connector is None:
-        if others:
-            raise others.pop()  # who waits may have a session that is open
-        return unreached(aiohttp.ClientConnectionError("Session is closed"), url, seconds)
     # A first try may use all of the time; only connecting is bounded, for a second try.
     timeout = ClientTimeout(total=seconds, connect=seconds / 3)
     async with _apart(call) as own:
