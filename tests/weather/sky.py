@@ -76,7 +76,8 @@ class Platform:
         """Seconds until a live token ends by itself."""
         tokens = self.fake._state.tokens
         live = [value for app in self.apps if (value := self.fake.token(*app))]
-        return min((tokens.ends(value) - tokens.now() for value in live), default=float("inf"))
+        ends = [tokens._issued[value].ends for value in live]
+        return min(ends, default=float("inf")) - tokens.now()
 
     def _deliver(self, request: Request) -> dict[str, object]:
         with self._lock:

@@ -8,7 +8,7 @@ from .._credential.exchange import Send as SendExchange
 from .._credential.token import Token
 from .._source import aio
 from .._source.source import TokenSource
-from .flow import Drop, Flow, Get, Replace, Send, Step, Wait
+from .flow import Drop, Flow, Get, Replace, Send, Wait
 from .retry import Answered
 
 Sender = Callable[[Token, bool], Answered | None]
@@ -45,7 +45,10 @@ def drive(
 
 
 def do(
-    step: Step, source: TokenSource, timeout: float | None = None, via: SendExchange | None = None
+    step: Get | Replace | Drop | Wait,
+    source: TokenSource,
+    timeout: float | None = None,
+    via: SendExchange | None = None,
 ) -> Token | None:
     """Do one step of a flow that sends nothing, and return the reply to it."""
     match step:
@@ -55,7 +58,7 @@ def do(
             return source.replace(step.rejected, timeout, via=via)
         case Drop():
             source.invalidate(step.rejected)
-        case Wait():
+        case _:
             time.sleep(step.seconds)
     return None
 
@@ -82,7 +85,10 @@ async def drive_async(
 
 
 async def ado(
-    step: Step, source: TokenSource, timeout: float | None = None, via: SendExchange | None = None
+    step: Get | Replace | Drop | Wait,
+    source: TokenSource,
+    timeout: float | None = None,
+    via: SendExchange | None = None,
 ) -> Token | None:
     """`do` in a coroutine."""
     match step:
@@ -92,6 +98,6 @@ async def ado(
             return await source.areplace(step.rejected, timeout, via=via)
         case Drop():
             await source.ainvalidate(step.rejected)
-        case Wait():
+        case _:
             await aio.sleep(step.seconds)
     return None

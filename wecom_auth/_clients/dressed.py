@@ -17,8 +17,6 @@ def dress(error: WeComError, base: type[Exception], **state: Any) -> WeComError:
         base: a class of the client's library.
         state: attributes that this class has.
     """
-    if isinstance(error, base):
-        return error
     where = base.__module__, base.__name__
     kind: Any = type(error)
     dressed = _restore(kind, where, error.args, {**vars(error), **state})

@@ -1,23 +1,23 @@
 """The hook for aiohttp: stands before `ClientSession._request`, which every call goes through."""
 
 import asyncio
+import io
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+from .._call.arguments import positions, put_back
+from .._clients.aiohttp_peek import body_of, is_suspect, look
 from .._clients.onloop import Exchange, on_this_loop
-from .._credential.exchange import Answer, Send
-from .._http import query
-from .._http.redaction import redact
-from .._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
-from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
-from . import body as bodies
+from .._credential.exchange import Answer, Send, unreached
+from ..errors import TokenTimeout, TokenUnavailable, WeComError
 from .call import Call, Point, run_async
 from .flow import decide
 from .layers import owners_for, sending
-from .owner import NAME, GetOwners
+from .owner import GetOwners
 
-_WHOLE = (bytes, bytearray, str, dict, list, tuple, int, float, type(None))
+_WHOLE = (bytes, bytearray, str, dict, list, tuple, int, float, io.IOBase, type(None))
+"""Bodies that aiohttp sends a second time, if the files in them stand where they stood."""
 
 
 class AiohttpCall(Call):
@@ -47,14 +47,15 @@ class AiohttpCall(Call):
     ) -> None:
         self._library, self._session, self._original = library, session, original
         self._method, self._given, self._options = method, given, options
+        self.errors = (library.ClientError, OSError)
         self.url = url
         self.headers = {**session.headers, **dict(options.get("headers") or {})}
         timeout = options.get("timeout", session.timeout)
         total = getattr(timeout, "total", timeout)
         self.limit = total if isinstance(total, int | float) and total > 0 else None
-        self._data = options.get("data")
-        self._there = bodies.position(self._data)
-        self.replayable = isinstance(self._data, _WHOLE) or self._there is not None
+        data = options.get("data")
+        self._start = positions((data,), {}) if isinstance(data, _WHOLE) else None
+        self.replayable = self._start is not None
 
     async def _pass(self, url: str, given: Any, options: dict[str, Any]) -> Any:
         with sending(self._session, url):
@@ -62,8 +63,7 @@ class AiohttpCall(Call):
 
     async def send(self, url: str, again: bool) -> Any:
         """Send it to this URL; see `Call.send`."""
-        whole = isinstance(self._data, _WHOLE)
-        if again and not whole and not bodies.rewind(self._data, self._there):
+        if again and not (self.replayable and put_back(self._start)):
             return None
         if url == self.url:
             return await self._pass(url, self._given, self._options)
@@ -77,22 +77,7 @@ class AiohttpCall(Call):
 
     async def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
         """Return the errcode if it is one of these."""
-        if answer.status != 200 or not may_hold_errcode(answer.headers, codes):
-            return None
-        return errcode_in(await self._read(answer), codes, answer.headers)
-
-    async def _read(self, answer: Any) -> bytes | None:
-        """Return the body of a short answer, and give it back to who streams it."""
-        if (answer.content_length or 0) > BODY_LIMIT:
-            return None
-        fresh = answer._body is None
-        try:
-            body: bytes = await answer.read()
-        except self._library.ClientError:  # the reader meets it again
-            return None
-        if fresh and answer.content is not None:
-            answer.content = _reader(self._library, body)
-        return body
+        return await look(answer, codes) if is_suspect(answer, codes) else None
 
     async def exchange(self, seconds: float | None) -> Any:
         """Send it as it is."""
@@ -103,18 +88,11 @@ class AiohttpCall(Call):
 
     async def look(self, answer: Any) -> Answer:
         """Return the `Answer` in it."""
-        return Answer(answer.status, answer.headers, await self._read(answer) or b"")
+        return Answer(answer.status, answer.headers, await body_of(answer) or b"")
 
     async def close(self, answer: Any) -> None:
         """Release its connection."""
         answer.release()
-
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        if isinstance(error, asyncio.TimeoutError):
-            return TokenTimeout
-        known = isinstance(error, self._library.ClientError | OSError)
-        return TokenConnectionError if known else None
 
     def failure(self, error: WeComError) -> Exception:
         """Return aiohttp's own error."""
@@ -126,28 +104,25 @@ class AiohttpCall(Call):
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same session, on its event loop."""
 
-        async def send(what: Exchange, seconds: float) -> Answer | Exception:
-            method, url, headers, body = what
-            options = {
-                **{name: self._options[name] for name in _WAY if name in self._options},
-                "headers": {**learned, **headers},
-                "data": body,
-                "timeout": self._library.ClientTimeout(total=seconds),
-                "allow_redirects": False,
-            }
-            try:
-                with sending(self._session, url):
-                    answer = await self._original(
-                        self._session, method, self._parsed(url), **options
-                    )
-                async with answer:
-                    return await self.look(answer)
-            except Exception as error:
-                kind = self.unreached(error)
-                text = redact(f"gettoken failed: {type(error).__name__}: {error}")
-                return kind(text) if kind else error
+        return on_this_loop(partial(self._exchange, learned))
 
-        return on_this_loop(send)
+    async def _exchange(
+        self, learned: Mapping[str, str], what: Exchange, seconds: float
+    ) -> Answer | TokenUnavailable:
+        method, url, headers, body = what
+        options = {
+            **{name: self._options[name] for name in _WAY if name in self._options},
+            "headers": {**learned, **headers},
+            "data": body,
+            "timeout": self._library.ClientTimeout(total=seconds),
+            "allow_redirects": False,
+        }
+        original, session = self._original, self._session
+        try:
+            async with await original(session, method, self._parsed(url), **options) as answer:
+                return await self.look(answer)
+        except self.errors as error:
+            return unreached(error, url, seconds)
 
     def make(self, headers: Mapping[str, str], body: bytes) -> Any:
         """Return an answer made here."""
@@ -157,12 +132,12 @@ class AiohttpCall(Call):
         )
 
     def dress(self, answer: Any, sent: str) -> Any:
-        """Show the own URL, unless a redirect has led elsewhere."""
-        if query.find(str(answer._real_url), NAME)[-1:] == [sent]:
-            url = answer._real_url = answer._url = self._parsed(self.url)
-            answer._request_info = answer._request_info._replace(url=url, real_url=url)
-            for name in ("url", "real_url", "request_info"):
-                answer._cache.pop(name, None)  # aiohttp computes them once
+        """Show the own token in the URL, also where a redirect has led elsewhere."""
+        url = answer._real_url = self._parsed(self.shown(str(answer._real_url), sent))
+        answer._url = url.with_fragment(None)
+        answer._request_info = answer._request_info._replace(url=answer._url, real_url=url)
+        for name in ("url", "real_url", "request_info"):
+            answer._cache.pop(name, None)  # aiohttp computes them once
         return answer
 
 

@@ -4,12 +4,16 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from .._credential.exchange import Send as SendExchange
+from .._http import query
+from .._http.trouble import network_cause
 from .._log import log
 from .._source import steps
-from ..errors import WeComError
+from ..errors import WeComError, network_kind
 from .inline import InlineSource
+from .owner import NAME
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 Point = tuple[Any, str, Wrap]
@@ -25,6 +29,7 @@ class Call(ABC):
         headers: of the call.
         limit: seconds that its caller allows; None without a limit.
         replayable: False where it is known that the body cannot be sent again.
+        errors: what the client raises where the network fails.
         last: the last answer, if any came.
     """
 
@@ -33,6 +38,7 @@ class Call(ABC):
     headers: Mapping[str, str]
     limit: float | None = None
     replayable: bool = True
+    errors: tuple[type[Exception], ...]
     last: Any = None
 
     @abstractmethod
@@ -59,9 +65,10 @@ class Call(ABC):
     def close(self, answer: Any) -> Any:
         """Give up an answer that nobody reads."""
 
-    @abstractmethod
     def unreached(self, error: Exception) -> type[WeComError] | None:
         """Return the class of the failure that an error of this client is; None for a mistake."""
+        known = isinstance(error, self.errors)
+        return network_kind(error, network_cause(error)) if known else None
 
     @abstractmethod
     def way(self, learned: Mapping[str, str]) -> SendExchange:
@@ -78,6 +85,11 @@ class Call(ABC):
     def dress(self, answer: Any, sent: str) -> Any:
         """Return the answer as the caller knows it: with the own token in place of `sent`."""
         return answer
+
+    def shown(self, url: str, sent: str) -> str:
+        """Return a URL with the caller's own token in place of the one that was sent."""
+        own = query.find(self.url, NAME)[-1]
+        return url.replace(quote(sent, safe=""), quote(own, safe=""))
 
     def failure(self, error: WeComError) -> Exception:
         """Return the client's own exception for this failure."""

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from .._call import drive
 from .._call import flow as calls
 from .._call.retry import Answered
 from .._credential.token import carried
@@ -148,19 +149,14 @@ class _Healing:
     def _do(self, step: calls.Step) -> Any:
         """Carry out a step of the call's flow."""
         call, source = self._call, self._source
-        match step:
-            case calls.Send(token, again):
-                answer = yield self._send(token.value, again)
-                if answer is None:
-                    return None
-                code = yield Do(partial(call.errcode, answer, self._codes))
-                return Answered(answer, code)
-            case calls.Replace(rejected):
-                replace = source_of(call, source, "replace")
-                return (yield Do(partial(replace, rejected, **self._way)))
-            case calls.Drop(rejected):
-                yield Do(partial(source_of(call, source, "invalidate"), rejected))
-        return None
+        if not isinstance(step, calls.Send):
+            do: Any = drive.ado if call.is_async else drive.do
+            return (yield Do(partial(do, step, source, **self._way)))
+        answer = yield self._send(step.token.value, step.again)
+        if answer is None:
+            return None
+        code = yield Do(partial(call.errcode, answer, self._codes))
+        return Answered(answer, code)
 
     def _send(self, value: str, again: bool) -> Send:
         own = value == self._own

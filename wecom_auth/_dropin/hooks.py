@@ -77,6 +77,6 @@ def _remove() -> None:
         while (ours := getattr(owner, name)) in _patches:
             setattr(owner, name, _patches.pop(ours))
     _points.clear()
-    if _watch is not None:
-        _watch.stop()
-        _watch = None
+    assert _watch is not None
+    _watch.stop()
+    _watch = None

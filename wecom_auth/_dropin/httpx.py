@@ -1,49 +1,50 @@
 """The hook for httpx and httpx2: stands before the method through which their transports send.
 
-A transport does not know whether its caller streams the answer: only short JSON is looked at, and
-what was read is given back.
+Bodies, looks and exchanges are those of the driver: see `_clients.httpx`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._clients.onloop import Exchange, on_this_loop
+from .._clients.httpx import exchange as exchanges
+from .._clients.httpx.body import rewind, start_of
+from .._clients.httpx.library import kit_of
+from .._clients.httpx.peek import alook, look
+from .._clients.requests.peek import decode
 from .._clients.requests.send import call_limit
 from .._credential.exchange import Answer, Send
-from .._http import query
-from .._http.redaction import redact
-from .._http.verdict import errcode_in, may_hold_errcode
-from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
-from . import body as bodies
+from ..errors import TokenTimeout, WeComError
 from .call import Call, Point, run, run_async
 from .flow import decide
 from .layers import owners_for, sending
-from .owner import NAME, GetOwners
+from .owner import GetOwners
 
 
 class HttpxCall(Call):
     """One call over a transport of either library.
 
     Args:
-        library: `httpx` or `httpx2`.
         transport: sends it.
         original: its method, unpatched.
         request: as its caller made it.
     """
 
-    def __init__(self, library: Any, transport: Any, original: Any, request: Any) -> None:
-        self._library, self._request = library, request
+    def __init__(self, transport: Any, original: Any, request: Any) -> None:
+        self._kit, self._request = kit_of(request), request
+        self._library = self._kit.library
+        self.errors = (self._library.TransportError, OSError)
         self._transport, self._original = transport, original
         self.url, self.headers = str(request.url), request.headers
         timeout = request.extensions.get("timeout") or {}
         self.limit = call_limit((timeout.get("connect"), timeout.get("read")))
-        self.rewind = bodies.rewinder(request.stream)
-        self.replayable = self.rewind is not None
+        self._start = start_of(self._library, request.stream)
+        self.replayable = self._start is not None
 
     def _outgoing(self, url: str, again: bool) -> Any:
-        if again and (self.rewind is None or not self.rewind()):
+        request, start = self._request, self._start
+        if again and (start is None or not rewind(self._library, request.stream, start)):
             return None
-        return self._request if url == self.url else self._copy(url, self._request.extensions)
+        return request if url == self.url else self._copy(url, request.extensions)
 
     def _copy(self, url: str, extensions: Mapping[str, Any]) -> Any:
         request = self._request
@@ -58,33 +59,21 @@ class HttpxCall(Call):
     def _bounded(self, seconds: float | None) -> Any:
         if seconds is None:
             return self._request
-        return self._copy(self.url, {**self._request.extensions, **_timeout(seconds)})
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+        return self._copy(self.url, {**self._request.extensions, "timeout": timeout})
 
-    def _of_exchange(
-        self,
-        learned: Mapping[str, str],
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        content: bytes | None,
-        seconds: float,
-    ) -> Any:
-        every = {**learned, **headers}
-        return self._library.Request(
-            method, url, headers=every, content=content, extensions=_timeout(seconds)
-        )
+    def _peeked(self, answer: Any) -> Any:
+        """Put what can be looked into in place of an answer's body."""
+        answer.stream = self._kit.peeked(answer.stream)
+        return answer.stream
 
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        if isinstance(error, self._library.TimeoutException):
-            return TokenTimeout
-        if isinstance(error, self._library.TransportError):
-            return TokenConnectionError
-        return TokenUnavailable if isinstance(error, OSError) else None
+    def _answer(self, answer: Any, body: bytes | None) -> Answer:
+        plain = body and decode(body, answer.headers.get("Content-Encoding"))
+        return Answer(answer.status_code, answer.headers, plain or b"")
 
-    def _failure_of(self, error: Exception) -> TokenUnavailable | None:
-        kind = self.unreached(error)
-        return kind(redact(f"gettoken failed: {type(error).__name__}: {error}")) if kind else None
+    def _by_driver(self, send: Callable[..., Send], learned: Mapping[str, str]) -> Send:
+        way = exchanges.Way(self._kit, self._transport, False, lambda: None)
+        return send(way, self._library.Request("GET", self.url, headers=learned))
 
     def failure(self, error: WeComError) -> Exception:
         """Return the library's own error."""
@@ -102,12 +91,8 @@ class HttpxCall(Call):
         """Show the own token in a redirect that echoes the query."""
         location = answer.headers.get("Location")
         if location is not None:
-            own = query.find(self.url, NAME)[-1]
-            answer.headers["Location"] = location.replace(sent, own)
+            answer.headers["Location"] = self.shown(location, sent)
         return answer
-
-    def _is_worth_a_look(self, answer: Any, codes: frozenset[int]) -> bool:
-        return answer.status_code == 200 and may_hold_errcode(answer.headers, codes)
 
 
 class SyncCall(HttpxCall):
@@ -124,9 +109,7 @@ class SyncCall(HttpxCall):
 
     def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
         """Return the errcode if it is one of these."""
-        if not self._is_worth_a_look(answer, codes):
-            return None
-        return errcode_in(self._read(answer), codes, answer.headers)
+        return look(self._kit.peeked, answer, codes)
 
     def exchange(self, seconds: float | None) -> Any:
         """Send it as it is."""
@@ -134,7 +117,7 @@ class SyncCall(HttpxCall):
 
     def look(self, answer: Any) -> Answer:
         """Return the `Answer` in it."""
-        return Answer(answer.status_code, answer.headers, self._read(answer) or b"")
+        return self._answer(answer, self._peeked(answer).peek())
 
     def close(self, answer: Any) -> None:
         """Close it."""
@@ -142,26 +125,7 @@ class SyncCall(HttpxCall):
 
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same transport."""
-
-        def send(
-            method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
-        ) -> Answer:
-            failure: Exception | None = None
-            request = self._of_exchange(learned, method, url, headers, body, seconds)
-            try:
-                answer = self._pass(request)
-                found = self.look(answer)
-                answer.close()
-            except Exception as error:
-                failure = self._failure_of(error) or error
-            if failure is not None:
-                raise failure  # out here, where the error with the secret in its URL is no context
-            return found
-
-        return send
-
-    def _read(self, answer: Any) -> bytes | None:
-        return bodies.decode(bodies.peek(self._library, answer), answer.headers)
+        return self._by_driver(exchanges.sync_send, learned)
 
 
 class AsyncCall(HttpxCall):
@@ -180,9 +144,7 @@ class AsyncCall(HttpxCall):
 
     async def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
         """Return the errcode if it is one of these."""
-        if not self._is_worth_a_look(answer, codes):
-            return None
-        return errcode_in(await self._read(answer), codes, answer.headers)
+        return await alook(self._kit.peeked, answer, codes)
 
     async def exchange(self, seconds: float | None) -> Any:
         """Send it as it is."""
@@ -190,7 +152,7 @@ class AsyncCall(HttpxCall):
 
     async def look(self, answer: Any) -> Answer:
         """Return the `Answer` in it."""
-        return Answer(answer.status_code, answer.headers, await self._read(answer) or b"")
+        return self._answer(answer, await self._peeked(answer).apeek())
 
     async def close(self, answer: Any) -> None:
         """Close it."""
@@ -198,24 +160,7 @@ class AsyncCall(HttpxCall):
 
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same transport, on the caller's event loop."""
-
-        async def send(what: Exchange, seconds: float) -> Answer | Exception:
-            try:
-                answer = await self._pass(self._of_exchange(learned, *what, seconds))
-                found = await self.look(answer)
-                await answer.aclose()
-            except Exception as error:
-                return self._failure_of(error) or error
-            return found
-
-        return on_this_loop(send)
-
-    async def _read(self, answer: Any) -> bytes | None:
-        return bodies.decode(await bodies.peek_async(self._library, answer), answer.headers)
-
-
-def _timeout(seconds: float) -> dict[str, Any]:
-    return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)}
+        return self._by_driver(exchanges.async_send, learned)
 
 
 def points(module: Any, owners: GetOwners) -> list[Point]:
@@ -229,7 +174,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             now = owners_for(owners, self, str(request.url)) if ours else None
             if now is None:
                 return original(self, request)
-            call = SyncCall(module, self, original, request)
+            call = SyncCall(self, original, request)
             return run(call, decide(call, now))
 
         return handle_request
@@ -240,7 +185,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             now = owners_for(owners, self, str(request.url)) if ours else None
             if now is None:
                 return original(self, request)
-            call = AsyncCall(module, self, original, request)
+            call = AsyncCall(self, original, request)
             return run_async(call, decide(call, now))
 
         return handle_async_request

@@ -21,7 +21,6 @@ from .._credential import exchange
 from .._credential.exchange import Answer, Send
 from .._http import query
 from .._source import transport
-from ..errors import TokenUnavailable, network_kind
 from .call import Call, Point, run
 from .flow import decide
 from .owner import NAME, GetOwners, Owners
@@ -36,6 +35,8 @@ class RequestsCall(Call):
         options: to send it with.
         builder: an adapter of the library, which sends nothing.
     """
+
+    errors = (requests.RequestException, OSError)
 
     def __init__(
         self,
@@ -77,11 +78,6 @@ class RequestsCall(Call):
     def close(self, answer: requests.Response) -> None:
         """Close it."""
         answer.close()
-
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        known = isinstance(error, requests.RequestException | OSError)
-        return network_kind(error) if known else None
 
     def way(self, learned: Mapping[str, str]) -> Send:
         """Return a `Send` by the same adapter, proxies and certificates."""

@@ -9,18 +9,17 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
-from .._credential.exchange import Answer, Send
-from .._http.redaction import redact
-from .._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
-from ..errors import TokenConnectionError, TokenTimeout, TokenUnavailable, WeComError
-from . import body as bodies
+from .._call.arguments import put_back
+from .._clients.urllib.call import start_of
+from .._clients.urllib.peek import body_of, look
+from .._credential.exchange import Answer, Send, unreached
+from ..errors import TokenTimeout, WeComError
 from .call import Call, Point, run
 from .flow import decide
 from .layers import owners_for, sending
 from .owner import GetOwners
 
 _UNSET: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
-_ERRORS = (OSError, HTTPException)
 
 
 class UrllibCall(Call):
@@ -34,6 +33,8 @@ class UrllibCall(Call):
         timeout: as its caller gave it.
     """
 
+    errors = (OSError, HTTPException)
+
     def __init__(self, opener: Any, original: Any, given: Any, data: Any, timeout: Any) -> None:
         self._opener, self._original = opener, original
         self._given, self._data, self._timeout = given, data, timeout
@@ -43,10 +44,9 @@ class UrllibCall(Call):
         self.headers = {**request.headers, **request.unredirected_hdrs}
         seconds = socket.getdefaulttimeout() if timeout is _UNSET else timeout
         self.limit = seconds if isinstance(seconds, int | float) and seconds > 0 else None
-        self._body = request.data if data is None else data
-        whole = self._body is None or isinstance(self._body, bytes | bytearray)
-        self._there = None if whole else bodies.position(self._body)
-        self.replayable = whole or self._there is not None
+        self._page: Any = io.BytesIO()  # in place of a token
+        self._start = start_of(request.data if data is None else data)
+        self.replayable = self._start is not None
 
     def _pass(self, url: str, given: Any, data: Any, timeout: Any) -> Any:
         with sending(self._opener, url):
@@ -54,7 +54,7 @@ class UrllibCall(Call):
 
     def send(self, url: str, again: bool) -> Any:
         """Send it to this URL; see `Call.send`."""
-        if again and not self.rewind():
+        if again and not (self.replayable and put_back(self._start)):
             return None
         if url == self.url and not again:
             return self._pass(url, self._given, self._data, self._timeout)
@@ -63,44 +63,30 @@ class UrllibCall(Call):
         try:
             return self._pass(url, request, self._data, self._timeout)
         except urllib.error.HTTPError as error:
-            error.filename = self.url
+            error.url = error.filename = self.url
             raise
-
-    def rewind(self) -> bool:
-        whole = self.replayable and self._there is None
-        return whole or bodies.rewind(self._body, self._there)
 
     def errcode(self, answer: Any, codes: frozenset[int]) -> int | None:
         """Return the errcode if it is one of these."""
-        if not isinstance(answer, HTTPResponse) or answer.status != 200:
-            return None
-        if not may_hold_errcode(answer.headers, codes):  # type: ignore[arg-type]
-            return None
-        headers: Any = answer.headers
-        return errcode_in(bodies.decode(_peek(answer), headers), codes, headers)
+        return look(answer, codes)
 
     def exchange(self, seconds: float | None) -> Any:
         """Send it as it is."""
         timeout = self._timeout if seconds is None else seconds
-        return self._pass(self.url, _copy(self._request), self._data, timeout)
+        self._page.close()
+        try:
+            return self._pass(self.url, _copy(self._request), self._data, timeout)
+        except urllib.error.HTTPError as error:
+            self._page = error.fp  # its caller gets the last one
+            raise
 
     def look(self, answer: Any) -> Answer:
         """Return the `Answer` in it."""
-        body = _peek(answer) if isinstance(answer, HTTPResponse) else b""
-        return Answer(answer.status, answer.headers, bodies.decode(body, answer.headers) or b"")
+        return Answer(answer.status, answer.headers, body_of(answer) or b"")
 
     def close(self, answer: Any) -> None:
         """Close it."""
         answer.close()
-
-    def unreached(self, error: Exception) -> type[TokenUnavailable] | None:
-        """Return the class of a failure of the network."""
-        if isinstance(error, urllib.error.HTTPError):
-            return TokenUnavailable
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, TimeoutError):
-            return TokenTimeout
-        return TokenConnectionError if isinstance(error, _ERRORS) else None
 
     def failure(self, error: WeComError) -> Exception:
         """Return an error of urllib."""
@@ -116,14 +102,19 @@ class UrllibCall(Call):
             request = _new(url, body)
             request.method, request.headers = method, {**learned, **headers}
             try:
-                with self._pass(url, request, None, seconds) as answer:
+                with self._opened(url, request, seconds) as answer:
                     return self.look(answer)
-            except _ERRORS as error:
-                kind = self.unreached(error) or TokenUnavailable
-                failure = kind(redact(f"gettoken failed: {type(error).__name__}: {error}"))
+            except self.errors as error:
+                failure = unreached(error, url, seconds)
             raise failure  # out here, where the error with the secret in its URL is no context
 
         return send
+
+    def _opened(self, url: str, request: urllib.request.Request, seconds: float) -> Any:
+        try:
+            return self._pass(url, request, None, seconds)
+        except urllib.error.HTTPError as answer:
+            return answer
 
     def make(self, headers: Mapping[str, str], body: bytes) -> HTTPResponse:
         """Return an answer made here."""
@@ -138,9 +129,8 @@ class UrllibCall(Call):
         return begun
 
     def dress(self, answer: Any, sent: str) -> Any:
-        """Show the own URL, unless a redirect has led elsewhere."""
-        if sent in (getattr(answer, "url", None) or ""):
-            answer.url = self.url
+        """Show the own token in the URL, also where a redirect has led elsewhere."""
+        answer.url = self.shown(answer.url, sent)
         return answer
 
 
@@ -163,53 +153,6 @@ def _copy(request: urllib.request.Request) -> urllib.request.Request:
     other.headers = dict(request.headers)
     other.unredirected_hdrs = dict(request.unredirected_hdrs)
     return other
-
-
-def _peek(answer: HTTPResponse) -> bytes | None:
-    """Return the body of a short answer; whatever was read is given back."""
-    response: Any = answer
-    if response.fp is None:
-        return None
-    if isinstance(response.fp, io.BytesIO):  # looked at before
-        return bytes(response.fp.getvalue())
-    tail: Any = HTTPResponse.__new__(HTTPResponse)
-    tail.__dict__.update(response.__dict__)
-    error: Exception | None = None
-    head = b""
-    try:
-        head = tail.read(BODY_LIMIT + 1)
-    except _ERRORS as failure:
-        error = failure
-    response.chunked, response.length = False, None
-    if error is None and len(head) <= BODY_LIMIT:
-        tail.close()
-        response.fp, response.length = io.BytesIO(head), len(head)
-        return bytes(head)
-    response.fp = io.BufferedReader(_Rest(head, tail, error))
-    return None
-
-
-class _Rest(io.RawIOBase):
-    """Gives back what was read, and then the rest, or the error that was met."""
-
-    def __init__(self, head: bytes, tail: Any, error: Exception | None) -> None:
-        self._head, self._tail, self._error = io.BytesIO(head), tail, error
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        given = self._head.readinto(buffer)
-        if given:
-            return given
-        if self._error is not None:
-            raise self._error
-        read: int = self._tail.readinto(buffer)
-        return read
-
-    def close(self) -> None:
-        self._tail.close()
-        super().close()
 
 
 def points(module: Any, owners: GetOwners) -> list[Point]:

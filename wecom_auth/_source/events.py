@@ -105,7 +105,8 @@ class Events:
 
     def _serve(self) -> None:
         queue, wake = self._queue, self._wake  # of this process, not of a child
-        while wake.wait():
+        while True:
+            wake.wait()
             wake.clear()
             while queue:
                 name, credential, *said = queue.popleft()

@@ -9,12 +9,11 @@ from wecom_auth._call.drive import drive_async
 from wecom_auth._call.flow import call
 from wecom_auth._call.retry import Answered, Retry
 from wecom_auth._clients.aiohttp import exchange
-from wecom_auth._clients.aiohttp.peek import look
 from wecom_auth._clients.aiohttp.wire import Wire, clean_headers
+from wecom_auth._clients.aiohttp_peek import is_suspect, look
 from wecom_auth._clients.dressed import dress
 from wecom_auth._credential.token import Token
 from wecom_auth._http.redaction import redact
-from wecom_auth._http.verdict import may_hold_errcode
 from wecom_auth._source.source import TokenSource
 from wecom_auth.errors import TokenConnectionError, TokenTimeout, WeComError
 
@@ -98,7 +97,7 @@ class Call:
             if not self._is_whole():
                 return None
         response = await send(self._request, self._handler, self._source, self._parameter, token)
-        suspect = response.status == 200 and may_hold_errcode(response.headers, self._codes)
+        suspect = is_suspect(response, self._codes)
         return Answered(response, await look(response, self._codes) if suspect else None)
 
     def _is_whole(self) -> bool:
@@ -114,7 +113,7 @@ def is_whole(body: Any) -> bool:
     """
     if getattr(body, "consumed", False):
         return False
-    if isinstance(body, aiohttp.payload.AsyncIterablePayload):
+    if isinstance(body, aiohttp.payload.AsyncIterablePayload):  # pragma: no cover (before 3.14)
         return getattr(body, "_cached_chunks", None) is not None
     if isinstance(body, aiohttp.payload.IOBasePayload):
         return _is_seekable(body._value)

@@ -26,7 +26,18 @@ def by_session(call: Any) -> Send:
     Args:
         call: the request; its proxy, TLS and headers go along.
     """
-    return on_this_loop(partial(_exchange, call))
+    return on_this_loop(partial(_while_open, call, [Abandoned()]))
+
+
+async def _while_open(
+    call: Any, others: list[Abandoned], what: Exchange, seconds: float
+) -> Answer | TokenUnavailable:
+    """Send it, unless the session was closed meanwhile: the first time others may have another."""
+    if call.session.connector is not None:
+        return await _exchange(call, what, seconds)
+    if others:
+        raise others.pop()
+    return unreached(aiohttp.ClientConnectionError("Session is closed"), what[1], seconds)
 
 
 async def _exchange(call: Any, what: Exchange, seconds: float) -> Answer | TokenUnavailable:
@@ -66,8 +77,6 @@ def _headers_of(call: Any) -> dict[str, str]:
 async def _apart(call: Any) -> AsyncIterator[ClientSession]:
     """Yield the session with an empty pool, and without whatever sees its requests."""
     session, connector = call.session, call.session.connector
-    if connector is None:
-        raise Abandoned
     pool = object.__new__(type(connector))
     vars(pool).update(vars(connector))
     BaseConnector.__init__(pool, loop=connector._loop, limit=0, force_close=True)

@@ -4,10 +4,9 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wecom_auth._call.retry import Answered
 from wecom_auth._clients.aiohttp.call import Call, send
-from wecom_auth._clients.aiohttp.peek import look
 from wecom_auth._clients.aiohttp.wire import Wire, leave_out
+from wecom_auth._clients.aiohttp_peek import is_suspect, look
 from wecom_auth._clients.routed import Routed
-from wecom_auth._http.verdict import may_hold_errcode
 
 
 class Middleware(Routed):
@@ -37,7 +36,7 @@ class Middleware(Routed):
         codes = self._retry.beside(source.credential)
         if token is not None:
             response = await send(request, handler, source, name, token)
-            if response.status != 200 or not may_hold_errcode(response.headers, codes):
+            if not is_suspect(response, codes):
                 return response
             code = await look(response, codes)
             if code is None:

@@ -91,8 +91,7 @@ class Peeked:
         yield from self._pieces
         if self._error is not None:
             raise self._error
-        if self._rest is not None:
-            yield from self._rest
+        yield from self._rest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:

@@ -140,7 +140,7 @@ def native(request: requests.Request, of: Any) -> Any:
     """Return the request as one of the library, requests or niquests, that this object is of."""
     if "niquests" not in {each.__module__.partition(".")[0] for each in type(of).__mro__}:
         return request
-    own = import_module("niquests").Request
+    own = import_module("niquests").Request  # pragma: no cover (.ci/run niquests)
     return own(request.method, request.url, headers=request.headers, data=request.data)
 
 
@@ -149,7 +149,7 @@ def sender_of(adapter: Any) -> Any:
     return adapter if isinstance(adapter, BaseAdapter) else _OfNiquests(adapter)
 
 
-class _OfNiquests:
+class _OfNiquests:  # pragma: no cover (.ci/run niquests)
     """Send by an adapter of niquests, whose urllib3 has another class for a timeout."""
 
     def __init__(self, adapter: Any) -> None:

@@ -28,8 +28,13 @@ def look(response: Any, codes: frozenset[int]) -> int | None:
     }
     if not may_hold_errcode(headers, codes):
         return None
+    return errcode_in(body_of(response), codes, headers)
+
+
+def body_of(response: Any) -> bytes | None:
+    """Return the decoded body of an answer if it is small; it stays readable from its start."""
     body = _peek(response) if isinstance(response, HTTPResponse) else _reread(response)
-    return errcode_in(body and decode(body, headers.get("Content-Encoding")), codes, headers)
+    return body and decode(body, response.headers.get("Content-Encoding"))
 
 
 def _peek(response: HTTPResponse) -> bytes | None:

@@ -96,10 +96,11 @@ def _watch() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.path.join(here, os.pardir, os.pardir, "_dropin", "watch.py")
     spec = spec_from_file_location("_wecom_auth_watch", path)
-    if spec is not None and spec.loader is not None:
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.Watch(_METHODS, _watched).start()
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.Watch(_METHODS, _watched).start()
 
 
 def _report(tally: str, owner: str) -> None:

@@ -109,10 +109,6 @@ class Tokens:
         issued = self._issued.get(value or "")
         return issued.owner if issued else None
 
-    def ends(self, value: str) -> float:
-        """Return when this token ends, on the clock of `now`."""
-        return self._issued[value].ends
-
     def end(self, fate: Fate, wanted: Callable[[Owner], bool] = lambda owner: True) -> int:
         """End the live tokens of the owners that match; return the number."""
         matching = list(self._live_of(wanted))

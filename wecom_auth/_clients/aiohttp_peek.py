@@ -1,9 +1,17 @@
-"""Look into the body of an answer that nobody has read; it stays where it is."""
+"""Look into the body of an answer of aiohttp that nobody has read; it stays where it is.
+
+It stands outside the driver, which needs aiohttp 3.12: `install` serves older ones, too.
+"""
 
 from typing import Any
 
 from wecom_auth._clients.requests.peek import decode
-from wecom_auth._http.verdict import BODY_LIMIT, errcode_in
+from wecom_auth._http.verdict import BODY_LIMIT, errcode_in, may_hold_errcode
+
+
+def is_suspect(response: Any, codes: frozenset[int]) -> bool:
+    """Return whether an answer need be looked into; the most common ones say so in a header."""
+    return response.status == 200 and may_hold_errcode(response.headers, codes)
 
 
 async def look(response: Any, codes: frozenset[int]) -> int | None:
@@ -14,7 +22,12 @@ async def look(response: Any, codes: frozenset[int]) -> int | None:
             the codes has arrived to its end, and its connection is free.
         codes: the errcodes that are looked for.
     """
-    body = response._body
+    return errcode_in(await body_of(response), codes, response.headers)
+
+
+async def body_of(response: Any) -> bytes | None:
+    """Return the decoded body of an answer if it is small; it stays unread."""
+    body: bytes | None = response._body
     if body is None:
         try:
             body = await _peek(response.content)
@@ -23,7 +36,7 @@ async def look(response: Any, codes: frozenset[int]) -> int | None:
             raise
     if body and body.lstrip()[:1] != b"{":  # a session that does not decompress
         body = decode(body, response.headers.get("Content-Encoding"))
-    return errcode_in(body, codes, response.headers)
+    return body
 
 
 async def _peek(content: Any) -> bytes | None:
