@@ -18,8 +18,8 @@ import pytest
 from wecom_auth import _clock
 from wecom_auth._credential.exchange import Answer
 from wecom_auth._dropin import suspicion
-from wecom_auth._dropin.call import Call, run
-from wecom_auth._dropin.flow import decide
+from wecom_auth._dropin.call import Call
+from wecom_auth._dropin.flow import make
 from wecom_auth._dropin.owner import Owners
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import reset
@@ -138,7 +138,7 @@ class Code:
         call = SimulatedCall(self.platform, url)
         if self.owners is None or not seen:
             return call.send(url, False)
-        return run(call, decide(call, self.owners))
+        return make(call, self.owners)
 
 
 @pytest.fixture

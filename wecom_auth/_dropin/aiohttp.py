@@ -11,8 +11,8 @@ from .._clients.aiohttp_peek import body_of, is_suspect, look
 from .._clients.onloop import Exchange, on_this_loop
 from .._credential.exchange import Answer, Send, unreached
 from ..errors import TokenTimeout, TokenUnavailable, WeComError
-from .call import Call, Point, run_async
-from .flow import decide
+from .call import Call, Point
+from .flow import make_async
 from .layers import owners_for, sending
 from .owner import GetOwners
 
@@ -198,7 +198,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             if now is None:
                 return original(self, method, str_or_url, **options)
             call = AiohttpCall(module, self, original, method, str_or_url, url, options)
-            return run_async(call, decide(call, now))
+            return make_async(call, now)
 
         return _request
 

@@ -193,7 +193,7 @@ def _step(flow: Flow, reply: Any, error: Exception | None) -> Any:
     except StopIteration as end:
         return (end.value,)
     except Exception as mistake:
-        _log_mistake(mistake)
+        log_mistake(mistake)
         return _Mistake()
 
 
@@ -206,7 +206,7 @@ def _end(call: Call, step: Any) -> Any:
     return answer
 
 
-def _log_mistake(mistake: Exception) -> None:
+def log_mistake(mistake: Exception) -> None:
     """Log where it was made. Its text stays out: it may hold a token, as that of a KeyError."""
     import traceback
 

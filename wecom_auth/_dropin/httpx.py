@@ -14,8 +14,8 @@ from .._clients.requests.peek import decode
 from .._clients.requests.send import call_limit
 from .._credential.exchange import Answer, Send
 from ..errors import TokenTimeout, WeComError
-from .call import Call, Point, run, run_async
-from .flow import decide
+from .call import Call, Point
+from .flow import make, make_async
 from .layers import owners_for, sending
 from .owner import GetOwners
 
@@ -175,7 +175,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             if now is None:
                 return original(self, request)
             call = SyncCall(self, original, request)
-            return run(call, decide(call, now))
+            return make(call, now)
 
         return handle_request
 
@@ -186,7 +186,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             if now is None:
                 return original(self, request)
             call = AsyncCall(self, original, request)
-            return run_async(call, decide(call, now))
+            return make_async(call, now)
 
         return handle_async_request
 

@@ -36,6 +36,10 @@ class Owned(NamedTuple):
     source: InlineSource
     entry: Entry
 
+    def is_dead(self, value: str) -> bool:
+        """Return whether this token, which is the owner's, has been rejected."""
+        return self.entry.is_dead or self.source.has_rejected(value)
+
 
 class Owners:
     """The credentials that were given, the one that was stated, and the store that they share.

@@ -21,8 +21,8 @@ from .._credential import exchange
 from .._credential.exchange import Answer, Send
 from .._http import query
 from .._source import transport
-from .call import Call, Point, run
-from .flow import decide
+from .call import Call, Point
+from .flow import make
 from .owner import NAME, GetOwners, Owners
 
 
@@ -123,7 +123,7 @@ class DropInAdapter(BaseAdapter):
         if exchange.is_exchange.get() or _is_cared_for(self._inner, request):
             return self._inner.send(request, **options)
         call = RequestsCall(self._inner, request, options, self._builder)
-        response: requests.Response = run(call, decide(call, self._owners))
+        response: requests.Response = make(call, self._owners)
         response.connection = self  # type: ignore[assignment]
         return response
 

@@ -14,8 +14,8 @@ from .._clients.urllib.call import start_of
 from .._clients.urllib.peek import body_of, look
 from .._credential.exchange import Answer, Send, unreached
 from ..errors import TokenTimeout, WeComError
-from .call import Call, Point, run
-from .flow import decide
+from .call import Call, Point
+from .flow import make
 from .layers import owners_for, sending
 from .owner import GetOwners
 
@@ -165,7 +165,7 @@ def points(module: Any, owners: GetOwners) -> list[Point]:
             if now is None:
                 return original(self, fullurl, data, timeout)
             call = UrllibCall(self, original, fullurl, data, timeout)
-            return run(call, decide(call, now))
+            return make(call, now)
 
         return open
 
