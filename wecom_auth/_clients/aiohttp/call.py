@@ -113,7 +113,7 @@ def is_whole(body: Any) -> bool:
     """
     if getattr(body, "consumed", False):
         return False
-    if isinstance(body, aiohttp.payload.AsyncIterablePayload):  # pragma: no cover (before 3.14)
+    if isinstance(body, aiohttp.payload.AsyncIterablePayload):  # pragma: no cover (aiohttp < 3.14)
         return getattr(body, "_cached_chunks", None) is not None
     if isinstance(body, aiohttp.payload.IOBasePayload):
         return _is_seekable(body._value)
