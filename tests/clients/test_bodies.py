@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from requests_toolbelt import MultipartEncoder
+from covering import covering
 from ways import SESSION_WAYS, WAYS, Client, Taken, all_ways, platform, warm
 
 from wecom_auth import TokenSource, WeComAuth, with_access_token
@@ -103,9 +104,7 @@ def end(fake: FakeWeCom) -> None:
     fake.reset_journal()
 
 
-@all_ways()
-@pytest.mark.parametrize("make", REPLAYED.values(), ids=REPLAYED)
-@pytest.mark.parametrize("peeked", [False, True], ids=["whole", "streamed"])
+@covering(way=WAYS, make=REPLAYED, peeked={"whole": False, "streamed": True})
 def test_the_body_arrives_whole(way: str, make: Make, peeked: bool, desk: Desk) -> None:
     with platform() as (fake, app):
         taken, client = Taken(fake), Client(way, app)

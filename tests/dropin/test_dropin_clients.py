@@ -153,9 +153,7 @@ def test_control_without_it_they_lose_messages_or_fetch_too_often(
 THREADS = 8
 
 
-def test_threads_of_one_that_fetches_for_each_message(
-    fake: FakeWeCom, tmp_path: Path
-) -> None:
+def test_threads_of_one_that_fetches_for_each_message(fake: FakeWeCom, tmp_path: Path) -> None:
     def work(number: int) -> None:
         send = qywx_app_message(tmp_path)
         for part in range(2):

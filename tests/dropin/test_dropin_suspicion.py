@@ -166,7 +166,12 @@ def test_seen_two_hours_with_a_revocation_are_two_exchanges(
 @pytest.mark.parametrize("repeats", [True, False])
 @pytest.mark.parametrize(
     ("seconds", "tries", "most"),
-    [(60, 1, 1), pytest.param(1, 1, 1, marks=pytest.mark.storm), pytest.param(1, 2, 0, marks=pytest.mark.storm), (60, 2, 0)],
+    [
+        (60, 1, 1),
+        pytest.param(1, 1, 1, marks=pytest.mark.storm),
+        pytest.param(1, 2, 0, marks=pytest.mark.storm),
+        (60, 2, 0),
+    ],
 )
 def test_unseen_no_more_is_lost_than_by_hand(
     seconds: int, tries: int, most: int, repeats: bool, platform: Platform, clock: MovedClock
