@@ -298,7 +298,7 @@ def test_control_without_dropping_the_second_token_a_stale_request_is_stuck(
 def attempt(client: Client, **options: Any) -> str:
     """What became of an upload, in one word."""
     try:
-        answer = client.upload(timeout=1, **options).json()
+        answer = client.upload(timeout=0.4, **options).json()
     except requests.RequestException as error:
         return type(error).__name__
     return str(answer["errcode"])

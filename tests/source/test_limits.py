@@ -19,7 +19,7 @@ from urllib3 import Retry as Urllib3Retry
 from wecom_auth import AppCredential, TokenSource, TokenUnavailable, attach
 from wecom_auth.testing import Server
 
-LIMIT, GRACE = 0.6, 0.5
+LIMIT, GRACE = 0.3, 0.5
 TOKEN = b'{"errcode": 0, "access_token": "t", "expires_in": 7200}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -114,7 +114,7 @@ def test_back_within_the_limit_and_at_most_three_exchanges(way: Any, how: dict[s
 def test_control_fetched_in_ones_own_thread_it_is_late(how: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(AppCredential, "runs_inline", True)
     with raw(**SLOW[how]) as server, requests.Session() as session:
-        Thread(target=lambda: server.over.wait(LIMIT + 1.2) or server.over.set()).start()
+        Thread(target=lambda: server.over.wait(LIMIT + 0.8) or server.over.set()).start()
         app = AppCredential("ww01", "secret", base_url=server.url)
         assert seconds_of(lambda: by_source(app, session)) > LIMIT + GRACE
 
@@ -190,7 +190,7 @@ def test_no_limit_in_a_pair_is_none(wecom_server: Server, timeout: Any):
     app = AppCredential("ww01", "secret", base_url=wecom_server.url)
     url = f"{wecom_server.url}/cgi-bin/user/get?userid=alice"
     with (
-        wecom_server.fake.fail("slow", path="gettoken", seconds=0.5),
+        wecom_server.fake.fail("slow", path="gettoken", seconds=0.3),
         attach(requests.Session(), app) as session,
     ):
         assert session.get(url, timeout=timeout).json()["errcode"] == 0
