@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tenacity.nap
 
 from wecom_auth._source import process
 from wecom_auth.testing import reset
@@ -27,6 +29,12 @@ def _forget_everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     reset()
     process.events.clear()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the tries of an exchange no time passes: for tests of what the last one says."""
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -69,12 +69,19 @@ URLS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(URLS, TOKEN)
-@example(Parts("https://h/p", (NAME, ""), None), "T")
-@example(Parts("https://h/p", ("a=1", f"{NAME}=x?y", "b"), f"?{NAME}=z"), "T")
-def test_it_does_what_the_model_does(parts: Parts, token: str) -> None:
-    agree(parts, token)
+many = pytest.mark.parametrize("examples", [50, pytest.param(400, marks=pytest.mark.storm)])
+
+
+@many
+def test_it_does_what_the_model_does(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(URLS, TOKEN)
+    @example(Parts("https://h/p", (NAME, ""), None), "T")
+    @example(Parts("https://h/p", ("a=1", f"{NAME}=x?y", "b"), f"?{NAME}=z"), "T")
+    def check(parts: Parts, token: str) -> None:
+        agree(parts, token)
+
+    check()
 
 
 def agree(parts: Parts, token: str) -> None:
@@ -84,15 +91,19 @@ def agree(parts: Parts, token: str) -> None:
     assert query.take(parts.url, NAME) == (parts.drop(), parts.find())
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=60) | URLS.map(lambda parts: parts.url), TOKEN)
-def test_whatever_the_url_one_token_is_in_and_out_again(url: str, token: str) -> None:
-    with_token = query.put(url, NAME, token)
-    assert query.find(with_token, NAME) == [token]
-    assert query.put(with_token, NAME, token) == with_token
-    bare = query.drop(with_token, NAME)
-    assert query.find(bare, NAME) == []
-    assert query.drop(bare, NAME) == bare
+@many
+def test_whatever_the_url_one_token_is_in_and_out_again(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(st.text(max_size=60) | URLS.map(lambda parts: parts.url), TOKEN)
+    def check(url: str, token: str) -> None:
+        with_token = query.put(url, NAME, token)
+        assert query.find(with_token, NAME) == [token]
+        assert query.put(with_token, NAME, token) == with_token
+        bare = query.drop(with_token, NAME)
+        assert query.find(bare, NAME) == []
+        assert query.drop(bare, NAME) == bare
+
+    check()
 
 
 @pytest.mark.parametrize("wrong", ["no unquote", "first only", "drops blanks"])
