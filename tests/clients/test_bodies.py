@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import requests
-from requests_toolbelt import MultipartEncoder
 from covering import covering
+from requests_toolbelt import MultipartEncoder
 from ways import SESSION_WAYS, WAYS, Client, Taken, all_ways, platform, warm
 
 from wecom_auth import TokenSource, WeComAuth, with_access_token

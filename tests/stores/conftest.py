@@ -1,4 +1,5 @@
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def cluster(tmp_path: Path) -> Iterator[RedisServer]:
     with Redis.from_url(server.url) as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         while client.cluster("INFO")["cluster_state"] != "ok":
-            pass
+            time.sleep(0.02)
     yield server
     server.kill()
 

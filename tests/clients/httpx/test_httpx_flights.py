@@ -110,7 +110,7 @@ def test_loops_threads_and_libraries_share_one_exchange(wecom_server: Server):
 
 
 @for_all(modes=("asyncio", "trio"), ways=("auth",))
-def test_many_rejected_answers_over_the_default_pool(world: World):
+def test_many_rejected_answers_over_a_pool_that_they_fill(world: World):
     async def body(talk: Talk) -> None:
         await talk.warm()
         with world.fake.hold("user/get") as hold:
@@ -120,7 +120,7 @@ def test_many_rejected_answers_over_the_default_pool(world: World):
             assert await many(talk) == {"0"}
             release.join()
 
-    world.run(body)
+    world.run(body, limits=world.library.Limits(max_connections=MANY))
     assert world.fake.gettoken_calls == 2
 
 
