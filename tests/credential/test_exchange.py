@@ -29,6 +29,8 @@ from wecom_auth._source import source as source_module
 from wecom_auth.errors import TokenConnectionError
 from wecom_auth.testing import Server
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 
 @pytest.fixture
 def source(wecom_server: Server) -> TokenSource:
@@ -166,7 +168,6 @@ def test_words_that_quote_the_secret_are_masked(wecom_server: Server, source: To
 # --- trouble that passes ---
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("fault", ["drop", "outage", "busy", "garbage", 6000, 45033])
 def test_twice_in_trouble_and_then_well(wecom_server: Server, source: TokenSource, fault: Any):
     wecom_server.fake.fail(fault, path="gettoken", times=2)
@@ -185,7 +186,6 @@ def test_control_with_one_try_it_fails(
         source.get()
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("fault", ["drop", "outage", "busy"])
 def test_trouble_that_stays_is_tried_three_times(
     wecom_server: Server, source: TokenSource, fault: Any

@@ -214,9 +214,7 @@ def test_hooks_that_send_again_are_healed_too(client: Legacy, fake: FakeWeCom) -
 
 
 @pytest.mark.parametrize("mode", ["repeat", "rotate"])
-def test_threads_that_fetch_for_each_message(
-    mode: Any, client: Legacy, fake: FakeWeCom
-) -> None:
+def test_threads_that_fetch_for_each_message(mode: Any, client: Legacy, fake: FakeWeCom) -> None:
     """One gettoken for each life of a token, no message twice, none lost."""
     fake.mode = mode
 
