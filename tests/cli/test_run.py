@@ -175,7 +175,9 @@ def test_a_script_is_healed(kitchen: Kitchen, fake: FakeWeCom) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no fork")
-@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "how", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.storm)]
+)
 def test_in_the_children_of_multiprocessing(how: str, kitchen: Kitchen, fake: FakeWeCom) -> None:
     kitchen.write(
         "script.py",
@@ -414,8 +416,14 @@ asyncio.run(main())
 }
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_every_client_is_covered_and_nothing_is_imported_before_the_first_wecom_call(
+@pytest.mark.parametrize(
+    "client",
+    [
+        each if each == "requests" else pytest.param(each, marks=pytest.mark.storm)
+        for each in CLIENTS
+    ],
+)
+def test_a_client_is_covered_and_nothing_is_imported_before_the_first_wecom_call(
     client: str, kitchen: Kitchen, fake: FakeWeCom
 ) -> None:
     fake.route("user/get", {"errcode": 0}, check_token=False)
@@ -430,6 +438,24 @@ def test_every_client_is_covered_and_nothing_is_imported_before_the_first_wecom_
     assert (ran.returncode, ran.stdout) == (0, "False\nTrue\n"), ran.stderr
     assert ran.stderr == "wecom-auth: 1 gettoken calls saved, 0 calls healed\n"
     assert fake.gettoken_calls == 1
+
+
+def test_a_client_that_is_imported_after_the_first_wecom_call_is_covered(
+    kitchen: Kitchen, fake: FakeWeCom
+) -> None:
+    fake.route("user/get", {"errcode": 0})
+    lines = [
+        "import os, requests",
+        "url = os.environ['FAKE'] + '/cgi-bin/gettoken?corpid=c&corpsecret=s'",
+        "token = requests.get(url).json()['access_token']",
+        "def use():  # a token that nobody uses is suspected of being dead",
+        "    requests.get(os.environ['FAKE'] + '/cgi-bin/user/get?access_token=' + token)",
+        *(f"use()\n{client}" for client in CLIENTS.values()),
+    ]
+    kitchen.write("script.py", "\n".join(lines))
+    ran = kitchen.run("--stats", "script.py")
+    assert (ran.returncode, fake.gettoken_calls) == (0, 1), ran.stderr
+    assert ran.stderr == f"wecom-auth: {len(CLIENTS)} gettoken calls saved, 0 calls healed\n"
 
 
 @pytest.mark.parametrize(
