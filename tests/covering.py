@@ -1,18 +1,20 @@
-"""Fewer cases than the full product: each value of an axis still meets each of every other axis.
+"""Fewer cases than all of them by default; the others run with `-m storm`.
 
-What depends on one value, or on two together, fails in the default run as it would in all of
-them. The other combinations run with `-m storm`.
+Of a product of axes, each value still meets each value of every other axis: what depends on one
+value, or on two together, fails as it would in the full product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 Row = tuple[int, ...]
+STORM = pytest.mark.storm
 
 
 def pairs(row: Row) -> set[tuple[tuple[int, int], ...]]:
@@ -54,7 +56,26 @@ def _params(named: list[list[tuple[str, Any]]]) -> Iterator[Any]:
     taken = chosen(*map(len, named))
     for row in product(*(range(len(axis)) for axis in named)):
         cells = [axis[number] for axis, number in zip(named, row, strict=True)]
-        marks = [] if row in taken else [pytest.mark.storm]
+        marks = [] if row in taken else [STORM]
         yield pytest.param(
             *(value for _, value in cells), id="-".join(n for n, _ in cells), marks=marks
         )
+
+
+def generated(*strategies: Any, full: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test over values that Hypothesis makes: an eighth of them by default.
+
+    Args:
+        strategies: of its arguments.
+        full: how many examples there are with `-m storm`.
+    """
+
+    def decorate(check: Callable[..., None]) -> Callable[..., None]:
+        @pytest.mark.parametrize("examples", [full // 8, pytest.param(full, marks=STORM)])
+        def run(examples: int) -> None:
+            settings(max_examples=examples, deadline=None)(given(*strategies)(check))()
+
+        run.__doc__ = check.__doc__
+        return run
+
+    return decorate

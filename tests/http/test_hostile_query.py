@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import example, given, settings
+from covering import generated
+from hypothesis import example
 from hypothesis import strategies as st
 
 from wecom_auth._http import query
@@ -69,19 +70,11 @@ URLS = st.builds(
 )
 
 
-many = pytest.mark.parametrize("examples", [50, pytest.param(400, marks=pytest.mark.storm)])
-
-
-@many
-def test_it_does_what_the_model_does(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
-    @given(URLS, TOKEN)
-    @example(Parts("https://h/p", (NAME, ""), None), "T")
-    @example(Parts("https://h/p", ("a=1", f"{NAME}=x?y", "b"), f"?{NAME}=z"), "T")
-    def check(parts: Parts, token: str) -> None:
-        agree(parts, token)
-
-    check()
+@generated(URLS, TOKEN, full=400)
+@example(Parts("https://h/p", (NAME, ""), None), "T")
+@example(Parts("https://h/p", ("a=1", f"{NAME}=x?y", "b"), f"?{NAME}=z"), "T")
+def test_it_does_what_the_model_does(parts: Parts, token: str) -> None:
+    agree(parts, token)
 
 
 def agree(parts: Parts, token: str) -> None:
@@ -91,19 +84,14 @@ def agree(parts: Parts, token: str) -> None:
     assert query.take(parts.url, NAME) == (parts.drop(), parts.find())
 
 
-@many
-def test_whatever_the_url_one_token_is_in_and_out_again(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
-    @given(st.text(max_size=60) | URLS.map(lambda parts: parts.url), TOKEN)
-    def check(url: str, token: str) -> None:
-        with_token = query.put(url, NAME, token)
-        assert query.find(with_token, NAME) == [token]
-        assert query.put(with_token, NAME, token) == with_token
-        bare = query.drop(with_token, NAME)
-        assert query.find(bare, NAME) == []
-        assert query.drop(bare, NAME) == bare
-
-    check()
+@generated(st.text(max_size=60) | URLS.map(lambda parts: parts.url), TOKEN, full=300)
+def test_whatever_the_url_one_token_is_in_and_out_again(url: str, token: str) -> None:
+    with_token = query.put(url, NAME, token)
+    assert query.find(with_token, NAME) == [token]
+    assert query.put(with_token, NAME, token) == with_token
+    bare = query.drop(with_token, NAME)
+    assert query.find(bare, NAME) == []
+    assert query.drop(bare, NAME) == bare
 
 
 @pytest.mark.parametrize("wrong", ["no unquote", "first only", "drops blanks"])

@@ -586,7 +586,7 @@ class Alerting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.outcomes.append(self.source.get(timeout=2))
+            self.outcomes.append(self.source.get(timeout=0.5))
         except TokenUnavailable as error:
             self.outcomes.append(error)
 

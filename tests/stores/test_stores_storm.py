@@ -1,4 +1,7 @@
-"""A server with few connections, many processes; a short version, and a long one (`-m storm`)."""
+"""A server with few connections, many processes: a short version, and long ones (`-m storm`).
+
+At full length: `STORM_PROCESSES=300 python -m pytest -m storm tests/stores/test_stores_storm.py`.
+"""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +12,7 @@ from redis_server import RedisServer
 
 from wecom_auth.testing import FakeWeCom
 
+MANY = int(os.environ.get("STORM_PROCESSES", 64))
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the crews are forked")
 
 
@@ -25,8 +29,8 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     [
         (8, 3, {"timeout": 20}),
         pytest.param(24, 4, {"timeout": 20}, marks=pytest.mark.storm),
-        # Three hundred on two cores: all that is asked of them is slow.
-        pytest.param(300, 64, {"timeout": 30, "patience": 8}, marks=pytest.mark.storm),
+        # Many on two cores: all that is asked of them is slow.
+        pytest.param(MANY, MANY // 4, {"timeout": 30, "patience": 8}, marks=pytest.mark.storm),
     ],
     indirect=["narrow"],
 )
