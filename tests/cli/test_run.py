@@ -36,6 +36,11 @@ def send(text, token=None):
 """
 
 
+def storm(*values: Any) -> Any:
+    """One more case of what the others show; each costs a start of Python or four."""
+    return pytest.param(*values, marks=pytest.mark.storm)
+
+
 class Kitchen:
     """Runs scripts in a directory of their own, over a fake platform."""
 
@@ -96,7 +101,7 @@ sys.exit(7)
 
 
 @pytest.mark.parametrize(
-    "how", [["tell.py"], ["./tell.py"], ["-m", "tell"], ["-m", "package.tell"]]
+    "how", [["tell.py"], storm(["./tell.py"]), storm(["-m", "tell"]), ["-m", "package.tell"]]
 )
 def test_a_script_cannot_tell_the_difference(how: list[str], kitchen: Kitchen) -> None:
     kitchen.write("tell.py", TELL)
@@ -110,7 +115,12 @@ def test_a_script_cannot_tell_the_difference(how: list[str], kitchen: Kitchen) -
 
 @pytest.mark.parametrize(
     "body",
-    ["import requests\n1 / 0", "import no_such_module", "raise SystemExit('over')", "def", "pass"],
+    [
+        "import requests\n1 / 0",
+        "import no_such_module",
+        "def",
+        *map(storm, ["1 / 0", "raise SystemExit('over')", "pass"]),
+    ],
 )
 def test_endings_and_tracebacks_are_pythons_own(body: str, kitchen: Kitchen) -> None:
     kitchen.write("script.py", f"{body}\n")
@@ -175,9 +185,7 @@ def test_a_script_is_healed(kitchen: Kitchen, fake: FakeWeCom) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no fork")
-@pytest.mark.parametrize(
-    "how", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.storm)]
-)
+@pytest.mark.parametrize("how", ["fork", "spawn", storm("forkserver")])
 def test_in_the_children_of_multiprocessing(how: str, kitchen: Kitchen, fake: FakeWeCom) -> None:
     kitchen.write(
         "script.py",
@@ -384,8 +392,15 @@ def test_children_inherit_the_sole_app(kitchen: Kitchen, fake: FakeWeCom) -> Non
     assert kitchen.run("--sole-app", "script.py", environ=environ).returncode == 0
 
 
-@pytest.mark.parametrize("environ", [{}, {"WECOM_CORPID": "c"}])
-@pytest.mark.parametrize("how", ["option", "variable"])
+@pytest.mark.parametrize(
+    ("how", "environ"),
+    [
+        ("option", {}),
+        ("variable", {"WECOM_CORPID": "c"}),
+        storm("option", {"WECOM_CORPID": "c"}),
+        storm("variable", {}),
+    ],
+)
 def test_a_sole_app_without_a_credential_is_a_usage_error(
     how: str, environ: dict[str, str], kitchen: Kitchen
 ) -> None:
@@ -462,7 +477,7 @@ def test_a_client_that_is_imported_after_the_first_wecom_call_is_covered(
     ("environ", "text"),
     [
         ({"WECOM_STORE": "s3://bucket"}, "wecom-auth run: WECOM_STORE: not the URL of a store"),
-        ({"WECOM_STORE": "redis"}, "wecom-auth run: WECOM_STORE: not the URL of a store"),
+        storm({"WECOM_STORE": "redis"}, "wecom-auth run: WECOM_STORE: not the URL of a store"),
     ],
 )
 def test_what_cannot_work_is_told_before_the_script_runs(
@@ -478,8 +493,8 @@ def test_what_cannot_work_is_told_before_the_script_runs(
     ("environ", "text"),
     [
         ({"WECOM_CORPID": "c"}, "WECOM_CORPSECRET is not set"),
-        ({"WECOM_CORPSECRET": "s"}, "WECOM_CORPID is not set"),
-        (
+        storm({"WECOM_CORPSECRET": "s"}, "WECOM_CORPID is not set"),
+        storm(
             {"WECOM_CORPID": "c", "WECOM_CORPSECRET_FILE": "absent"},
             "WECOM_CORPSECRET_FILE names",
         ),
