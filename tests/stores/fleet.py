@@ -36,6 +36,7 @@ def starting() -> Iterator[socket.socket]:
     with subprocess.Popen([sys.executable, str(CREW)], stdin=theirs, start_new_session=True):
         theirs.close()
         yield ours
+        ours.shutdown(socket.SHUT_RDWR)  # whoever else was forked with it open
         ours.close()
 
 
