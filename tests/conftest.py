@@ -6,6 +6,7 @@ promises is green for nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from types import SimpleNamespace
@@ -21,6 +22,15 @@ EXCUSED = {
     "clients/test_niquests.py": "urllib3-future takes urllib3's place: .ci/run gives it its own",
 }
 """Files whose tests may be skipped under CI, and why."""
+
+
+def pytest_collection_finish() -> None:
+    """Take what collection has made out of the collector's sight: it looks at all of it each time.
+
+    Thousands of tests are a million objects; some tests collect, and Python does now and then.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
