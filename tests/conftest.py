@@ -6,11 +6,14 @@ promises is green for nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tenacity.nap
 
 from wecom_auth._source import process
 from wecom_auth.testing import reset
@@ -21,12 +24,27 @@ EXCUSED = {
 """Files whose tests may be skipped under CI, and why."""
 
 
+def pytest_collection_finish() -> None:
+    """Take what collection has made out of the collector's sight: it looks at all of it each time.
+
+    Thousands of tests are a million objects; some tests collect, and Python does now and then.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _forget_everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("WECOM_STORE", raising=False)
     yield
     reset()
     process.events.clear()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the tries of an exchange no time passes: for tests of what the last one says."""
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,6 +34,8 @@ from wecom_auth.errors import (
     help_url,
 )
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 KINDS = [
     WeComError,
     APIError,

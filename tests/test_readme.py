@@ -198,7 +198,7 @@ def test_commands_run(command, wecom_server, tmp_path):
         "REDIS_URL": "",
     }
     if command.startswith("wecom-auth fake"):
-        command = f"timeout --signal=INT 3 {command}"  # it runs until Ctrl+C
+        command = f"timeout --signal=INT 1 {command}"  # it runs until Ctrl+C
     done = subprocess.run(
         command, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=60
     )

@@ -85,6 +85,7 @@ def test_no_token_reaches_the_tracker(tracker: Tracker) -> None:
     assert hunt(tracker) == []
 
 
+@pytest.mark.storm  # the control of the same claim without a process: below
 def test_control_without_the_recipe_it_does(tracker: Tracker) -> None:
     tracker.run(f"{UNSCRUBBED} s.start(); s.report('zhangsan')")
     assert b"APIError" in b"".join(tracker.received)

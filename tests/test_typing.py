@@ -44,7 +44,7 @@ def pyright(directory: Path) -> list[str]:
     return [str(each) for each in found["generalDiagnostics"]]
 
 
-@pytest.mark.parametrize("check", [mypy, pyright])
+@pytest.mark.parametrize("check", [mypy, pytest.param(pyright, marks=pytest.mark.storm)])
 def test_a_users_program_is_accepted_and_its_mistakes_are_found(
     check: Callable[[Path], list[str]], tmp_path: Path
 ):

@@ -132,7 +132,7 @@ CONTROLS = [
 
 @pytest.mark.parametrize(("step", "switch_off", "problem"), CONTROLS)
 def test_a_step_fails_without_its_mechanism(step, switch_off, problem, monkeypatch):
-    monkeypatch.setattr(demo, "WAIT", 2.0)
+    monkeypatch.setattr(demo, "WAIT", 1.0)
     switch_off(monkeypatch)
     played = play(step)
     assert not played["ok"]

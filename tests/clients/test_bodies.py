@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from covering import covering
 from requests_toolbelt import MultipartEncoder
 from ways import SESSION_WAYS, WAYS, Client, Taken, all_ways, platform, warm
 
@@ -103,9 +104,7 @@ def end(fake: FakeWeCom) -> None:
     fake.reset_journal()
 
 
-@all_ways()
-@pytest.mark.parametrize("make", REPLAYED.values(), ids=REPLAYED)
-@pytest.mark.parametrize("peeked", [False, True], ids=["whole", "streamed"])
+@covering(way=WAYS, make=REPLAYED, peeked={"whole": False, "streamed": True})
 def test_the_body_arrives_whole(way: str, make: Make, peeked: bool, desk: Desk) -> None:
     with platform() as (fake, app):
         taken, client = Taken(fake), Client(way, app)
@@ -299,7 +298,7 @@ def test_control_without_dropping_the_second_token_a_stale_request_is_stuck(
 def attempt(client: Client, **options: Any) -> str:
     """What became of an upload, in one word."""
     try:
-        answer = client.upload(timeout=1, **options).json()
+        answer = client.upload(timeout=0.4, **options).json()
     except requests.RequestException as error:
         return type(error).__name__
     return str(answer["errcode"])

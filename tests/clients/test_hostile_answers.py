@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import requests
+from covering import generated
 from fuzz import check as fuzz_check
 from fuzz import model
 from fuzz.answers import CODES, JSON, Answer, bomb
 from fuzz.check import Report, check, run
 from fuzz.model import Verdict, verdict
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
@@ -33,7 +33,7 @@ from wecom_auth._http.verdict import BODY_LIMIT, parse
 from wecom_auth._source.transport import by_adapter
 from wecom_auth.testing import FakeWeCom
 
-MANY = 4_000
+MANY = 1_500
 GETTOKEN = "http://127.0.0.1:1/cgi-bin/gettoken"
 
 
@@ -82,16 +82,14 @@ def test_a_fuzz_run_finds_nothing() -> None:
     assert len(report.kinds) > 15, "every maker had its turn"
 
 
-@settings(max_examples=500, deadline=None)
-@given(ANSWERS)
+@generated(ANSWERS, full=500)
 def test_arbitrary_answers(answer: Answer) -> None:
     report = Report()
     check(answer, report)
     assert report.good, report.lines()
 
 
-@settings(max_examples=300, deadline=None)
-@given(ANSWERS)
+@generated(ANSWERS, full=300)
 def test_raise_for_errcode_raises_nothing_else(answer: Answer) -> None:
     expected = fuzz_check.read(answer)
     try:
@@ -104,8 +102,7 @@ def test_raise_for_errcode_raises_nothing_else(answer: Answer) -> None:
         assert b"".join(response.iter_content(100)) == expected
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.one_of(BODIES, st.binary(max_size=40).map(lambda b: b * 400)))
+@generated(st.one_of(BODIES, st.binary(max_size=40).map(lambda b: b * 400)), full=300)
 def test_parse_gives_a_dict_whatever_it_is_given(body: bytes) -> None:
     assert isinstance(parse(body), dict)
 
@@ -120,11 +117,11 @@ TOKEN_BODIES = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
-@given(
+@generated(
     st.one_of(BODIES, TOKEN_BODIES),
     st.dictionaries(HEADER, VALUE, max_size=3),
     st.sampled_from([200, 302, 404, 502]),
+    full=500,
 )
 def test_gettoken_gives_a_token_or_says_why_not(
     body: bytes, headers: dict[str, str], status: int

@@ -29,8 +29,10 @@ def by_urllib(url: str, body: Any = None) -> Any:
 
 
 def _by(library: Any) -> Ask:
+    """Without the list of CAs, which takes most of the time and no call to loopback needs."""
+
     def ask(url: str, body: Any = None) -> Any:
-        with library.Client() as client:
+        with library.Client(verify=False) as client:
             return client.request("GET" if body is None else "POST", url, json=body).json()
 
     return ask
@@ -39,7 +41,7 @@ def _by(library: Any) -> Ask:
 def _by_async(library: Any, run: Any) -> Ask:
     def ask(url: str, body: Any = None) -> Any:
         async def main() -> Any:
-            async with library.AsyncClient() as client:
+            async with library.AsyncClient(verify=False) as client:
                 method = "GET" if body is None else "POST"
                 return (await client.request(method, url, json=body)).json()
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import example, given, settings
+from covering import generated
+from hypothesis import example
 from hypothesis import strategies as st
 
 from wecom_auth._http import query
@@ -69,8 +70,7 @@ URLS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(URLS, TOKEN)
+@generated(URLS, TOKEN, full=400)
 @example(Parts("https://h/p", (NAME, ""), None), "T")
 @example(Parts("https://h/p", ("a=1", f"{NAME}=x?y", "b"), f"?{NAME}=z"), "T")
 def test_it_does_what_the_model_does(parts: Parts, token: str) -> None:
@@ -84,8 +84,7 @@ def agree(parts: Parts, token: str) -> None:
     assert query.take(parts.url, NAME) == (parts.drop(), parts.find())
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=60) | URLS.map(lambda parts: parts.url), TOKEN)
+@generated(st.text(max_size=60) | URLS.map(lambda parts: parts.url), TOKEN, full=300)
 def test_whatever_the_url_one_token_is_in_and_out_again(url: str, token: str) -> None:
     with_token = query.put(url, NAME, token)
     assert query.find(with_token, NAME) == [token]

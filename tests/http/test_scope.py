@@ -228,14 +228,14 @@ def test_a_call_is_no_base_url():
 
 @pytest.mark.parametrize("many", ["?", "/", "%", "&", "=", "%20?", "?%", "//..", "/%"])
 def test_a_url_of_many_marks_takes_time_in_proportion(many: str):
-    """A pattern that starts at each of them and runs to the end takes minutes for 200,000."""
+    """A pattern that starts at each of them and runs to the end takes seconds for 40,000."""
     app = AppCredential("c", "s", base_url=GATEWAY)
     for tail in ("", "%", "?access_token=x"):
-        url = f"{GATEWAY}/cgi-bin/%20x?{many * 200_000}{tail}"
+        url = f"{GATEWAY}/cgi-bin/%20x?{many * 40_000}{tail}"
         began = time.thread_time()
         app.covers(url)
         query.take(query.put(url, "access_token", "T"), "access_token")
-        assert time.thread_time() - began < 3
+        assert time.thread_time() - began < 1
 
 
 def test_control_the_old_pattern_takes_the_square_of_it():

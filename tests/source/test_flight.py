@@ -45,7 +45,7 @@ from wecom_auth._source.state import TIME_LIMIT, State
 from wecom_auth.errors import TokenTimeout
 from wecom_auth.testing import FakeWeCom, Server
 
-MANY = 32
+MANY = 12
 TEXT = {"touser": "alice", "msgtype": "text", "agentid": 1, "text": {"content": "hi"}}
 
 
@@ -271,8 +271,8 @@ def test_rejected_for_ever_in_many_threads(wecom_server: Server, mode: Any):
     fake = wecom_server.fake
     fake.mode = mode
     fake.fail("reject")
-    assert crowd(wecom_server, 16, 25) == [40014] * 400
-    assert fake.rejections <= 800
+    assert crowd(wecom_server, 8, 12) == [40014] * 96
+    assert fake.rejections <= 192
     assert fake.gettoken_calls <= BURST + 8  # the first, and the intervals of the first minute
 
 
@@ -281,7 +281,7 @@ def test_control_in_many_threads_without_a_budget(
 ):
     monkeypatch.setattr(State, "may_fetch", lambda _: True)
     wecom_server.fake.fail("reject")
-    crowd(wecom_server, 16, 10)
+    crowd(wecom_server, 4, 20)
     assert wecom_server.fake.gettoken_calls > BURST + 8
 
 
@@ -289,17 +289,17 @@ def test_control_in_many_threads_without_a_budget(
 def test_revoked_again_and_again_under_many_threads(wecom_server: Server, mode: Any):
     fake = wecom_server.fake
     fake.mode = mode
-    for _ in range(5):
+    for _ in range(3):
         with (
             fake.hold("message/send") as hold,
-            meanwhile(lambda: crowd(wecom_server, 16, 1)) as all_of_them,
+            meanwhile(lambda: crowd(wecom_server, MANY, 1)) as all_of_them,
         ):
-            hold.wait_for(16)
+            hold.wait_for(MANY)
             fake.revoke()
             hold.release()
-            assert all_of_them.result() == [0] * 16
-    fake.assert_delivered("text", times=5 * 16)
-    assert fake.gettoken_calls == 1 + 5
+            assert all_of_them.result() == [0] * MANY
+    fake.assert_delivered("text", times=3 * MANY)
+    assert fake.gettoken_calls == 1 + 3
 
 
 def test_a_value_that_is_rejected_while_it_is_fetched_each_time_is_no_loop():
@@ -477,7 +477,7 @@ def test_control_without_grace_running_out_it_blocks_the_others(monkeypatch: pyt
         counted.wait_for(fetches=1)
         monkeypatch.setattr("wecom_auth._source.flight.GRACE", 60.0)
         with pytest.raises(TokenTimeout):
-            source.get(timeout=1)
+            source.get(timeout=0.4)
         never.set()
         stuck.exception()
 
@@ -511,7 +511,7 @@ def test_where_no_thread_can_start_the_old_token_serves_and_the_next_caller_fetc
     fake, clock = FakeWeCom(), Clock()
     source = program(fake, clock)
     old = source.get()
-    settle()
+    settle()  # the thread that fetched it may end later than the caller has it
     fake.revoke()
     no_threads(monkeypatch)
     clock.pass_by(6000)
@@ -586,7 +586,7 @@ class Alerting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.outcomes.append(self.source.get(timeout=2))
+            self.outcomes.append(self.source.get(timeout=0.5))
         except TokenUnavailable as error:
             self.outcomes.append(error)
 

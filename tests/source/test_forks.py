@@ -121,7 +121,8 @@ def fork_under_lock(store: MemoryStore, source: TokenSource, patience: float = 3
 
 
 @needs_fork
-def test_a_fork_while_a_lock_is_held():
+def test_a_fork_while_a_lock_is_held(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forks, "PATIENCE", 0.2)
     clock, fake = Clock(), FakeWeCom()
     store = clock.store()
     source = program(fake, clock, store=store)
@@ -164,7 +165,8 @@ def test_a_fork_during_a_refresh_behind(wecom_server: Server):
 
 
 @needs_fork
-def test_a_fork_while_the_process_lock_is_held():
+def test_a_fork_while_the_process_lock_is_held(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forks, "PATIENCE", 0.2)
     source, held, let_go = program(FakeWeCom(), Clock()), Event(), Event()
     value = source.get().value
 
@@ -433,7 +435,8 @@ def test_a_child_never_gets_a_cache_that_is_half_changed(waits, monkeypatch):
 
 
 @needs_fork
-def test_a_cache_that_hangs_holds_up_no_fork_for_long():
+def test_a_cache_that_hangs_holds_up_no_fork_for_long(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forks, "PATIENCE", 0.2)
     cache = _SlowCache()
     store = MemoryStore(cache)
     source = program(FakeWeCom(), Clock(), store=store)

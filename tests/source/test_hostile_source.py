@@ -385,7 +385,7 @@ COMMON: Any = {
 _NO_SHRINKING = (Phase.explicit, Phase.generate)
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(50, marks=pytest.mark.storm)])
+@pytest.mark.parametrize("examples", [10, pytest.param(50, marks=pytest.mark.storm)])
 def test_the_source_does_what_the_model_does(examples: int) -> None:
     run_state_machine_as_test(Machine, settings=settings(max_examples=examples, **COMMON))
 

@@ -78,7 +78,7 @@ def test_a_start_that_is_interrupted_ends_the_flight(monkeypatch: pytest.MonkeyP
 # --- reset ---
 
 
-@pytest.mark.parametrize("resets", [8, pytest.param(50, marks=pytest.mark.storm)])
+@pytest.mark.parametrize("resets", [3, pytest.param(25, marks=pytest.mark.storm)])
 def test_a_reset_beside_refreshes_that_start(resets: int):
     """Nothing is joined before it was started, and nothing reaches the network afterwards."""
     fake, clock = FakeWeCom(), Clock()

@@ -54,7 +54,7 @@ from web import send
 app = Celery("jobs", broker="filesystem://", backend="file://%(here)s/results")
 app.conf.broker_transport_options = {
     "data_folder_in": "%(here)s/queue", "data_folder_out": "%(here)s/queue",
-    "control_folder": "%(here)s/control",
+    "control_folder": "%(here)s/control", "polling_interval": 0.05,
 }
 app.conf.update(worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
 
@@ -114,7 +114,7 @@ def call_all(port: int, calls: int) -> set[str]:
 @pytest.mark.parametrize(
     ("calls", "options"),
     [
-        (40, "-k gthread --threads 16 -w 2 --preload"),
+        (24, "-k gthread --threads 8 -w 2 --preload"),
         *(pytest.param(200, options, marks=pytest.mark.storm) for options in SERVERS),
     ],
 )
@@ -137,7 +137,7 @@ def test_gunicorn_loses_nothing(wecom_server: Server, tmp_path: Path, options: s
 @pytest.mark.parametrize(
     ("pool", "jobs"),
     [
-        ("prefork", 8),
+        ("prefork", 4),
         pytest.param("prefork", 40, marks=pytest.mark.storm),
         pytest.param("gevent", 40, marks=pytest.mark.storm),
     ],
@@ -149,8 +149,9 @@ def test_celery_loses_nothing(wecom_server: Server, tmp_path: Path, pool: str, j
         (tmp_path / name).mkdir()
     (tmp_path / "web.py").write_text(APP)
     (tmp_path / "jobs.py").write_text(CELERY % {"here": tmp_path})
-    command = ["celery", "-A", "jobs", "worker", "-P", pool, "-c", "4", "-l", "INFO"]
-    order = [sys.executable, "-c", "import jobs; print([j.get(timeout=60) for j in"]
+    processes = "2" if jobs < 8 else "4"
+    command = ["celery", "-A", "jobs", "worker", "-P", pool, "-c", processes, "-l", "INFO"]
+    order = [sys.executable, "-c", "import jobs; print([j.get(timeout=60, interval=0.05) for j in"]
     order[-1] += f" [jobs.job.delay() for _ in range({jobs})]])"
     env = {**os.environ, "PLATFORM": wecom_server.url, "PYTHONWARNINGS": "ignore"}
     with running(

@@ -1,9 +1,14 @@
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fleet import Fleet, starting
 from redis import Redis
 from redis_server import RedisServer, free_port
+
+from wecom_auth.testing import FakeWeCom
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +52,26 @@ def cluster(tmp_path: Path) -> Iterator[RedisServer]:
     with Redis.from_url(server.url) as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         while client.cluster("INFO")["cluster_state"] != "ok":
-            pass
+            time.sleep(0.02)
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def _starter() -> Iterator[socket.socket]:
+    with starting() as starter:
+        yield starter
+
+
+@pytest.fixture
+def fake() -> FakeWeCom:
+    return FakeWeCom()
+
+
+@pytest.fixture
+def fleet(fake: FakeWeCom, tmp_path: Path, _starter: socket.socket) -> Iterator[Fleet]:
+    with fake.serve() as url:
+        fleet = Fleet(_starter, url, tmp_path)
+        yield fleet
+        fleet.end()
+        fake.let_go()

@@ -1,13 +1,15 @@
-"""A crew of processes that call the platform, as a program: `crew.py JOB`, JOB in JSON.
+"""Crews of processes that call the platform, as a program: `crew.py`, its input a Unix socket.
 
-It imports everything once and forks its processes from there, as gunicorn does. Each says it is
-ready, waits for one line on standard input, calls from several threads, and reports.
+It imports everything once. Each descriptor that the socket brings is the channel of one crew: a
+line with its job in JSON, back a line with the pids. The processes of a crew are forked, as
+gunicorn does it. They wait for one more line, call from several threads, and report.
 """
 
 import json
 import logging
 import os
-import sys
+import signal
+import socket
 import threading
 import time
 from contextlib import nullcontext
@@ -128,8 +130,8 @@ class Member:
                 self.ok += 1
 
 
-def main() -> None:
-    job = json.loads(sys.argv[1])
+def run(job: dict[str, Any], channel: Any) -> None:
+    """Run one crew, from its first line to its report."""
     sabotage(job["sabotage"])
     wecom_auth.attach(requests.Session(), wecom_auth.AppCredential("corp", "secret"))
     breaker.FIRST_PAUSE = job["breaker_pause"]
@@ -151,8 +153,8 @@ def main() -> None:
         pipes.append(result_out)
         pids.append(pid)
     os.close(gate_out)
-    print(json.dumps(pids), flush=True)
-    sys.stdin.readline()
+    tell(channel, [os.getpid(), *pids])
+    channel.readline()
     os.close(gate_in)
     reports = []
     for pipe in pipes:
@@ -161,7 +163,29 @@ def main() -> None:
         reports.append(json.loads(text) if text else None)
     for pid in pids:
         os.waitpid(pid, 0)
-    print(json.dumps(reports), flush=True)
+    tell(channel, reports)
+
+
+def tell(channel: Any, what: Any) -> None:
+    channel.write(json.dumps(what) + "\n")
+    channel.flush()
+
+
+def main() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a crew
+    with socket.socket(fileno=0) as starts:
+        while (message := socket.recv_fds(starts, 1, 1))[0]:
+            (descriptor,) = message[1]
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os.setsid()
+                starts.close()
+                try:
+                    with socket.socket(fileno=descriptor).makefile("rw") as channel:
+                        run(json.loads(channel.readline()), channel)
+                finally:
+                    os._exit(0)
+            os.close(descriptor)
 
 
 if __name__ == "__main__":

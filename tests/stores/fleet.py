@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +29,36 @@ class Report:
         return [note for note in self.notes if note.startswith("WARNING")]
 
 
+@contextmanager
+def starting() -> Iterator[socket.socket]:
+    """Give the way to the one program that all crews are forked from: its imports cost most."""
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen([sys.executable, str(CREW)], stdin=theirs, start_new_session=True):
+        theirs.close()
+        yield ours
+        ours.shutdown(socket.SHUT_RDWR)  # whoever else was forked with it open
+        ours.close()
+
+
 class Crew:
     """Processes that are ready, and go when told to."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(CREW), json.dumps(job)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def __init__(self, starter: socket.socket, job: dict[str, Any]) -> None:
+        self._socket, theirs = socket.socketpair()
+        socket.send_fds(starter, [b"."], [theirs.fileno()])
+        theirs.close()
+        self._channel = self._socket.makefile("rw")
+        self._say(json.dumps(job))
         self._stop = Path(job["stop"])
-        assert self._process.stdout is not None
-        self.pids: list[int] = json.loads(self._process.stdout.readline())
+        self._parent, *self.pids = json.loads(self._channel.readline())
+        self._is_over = False
+
+    def _say(self, line: str) -> None:
+        self._channel.write(f"{line}\n")
+        self._channel.flush()
 
     def go(self) -> "Crew":
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        self._say("")
         return self
 
     def stop(self) -> "Crew":
@@ -63,30 +76,25 @@ class Crew:
         return stat.read_text().rpartition(")")[2].split()[0]
 
     def report(self) -> Report:
-        assert self._process.stdout is not None
-        members = json.loads(self._process.stdout.readline())
-        self._process.wait(10)
+        members = json.loads(self._channel.readline())
+        self._is_over = True
         return Report(members)
 
     def end(self) -> None:
-        for pid in self.pids:
-            if self._process.poll() is None:
-                try:
+        if not self._is_over:
+            for pid in (*self.pids, self._parent):
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-        if self._process.poll() is None:
-            self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            stream.close()
-        self._process.wait(10)
+        self._channel.read()  # ends when all that hold the other side have
+        self._channel.close()
+        self._socket.close()
 
 
 class Fleet:
     """Starts crews for one platform, and sees that none is left behind."""
 
-    def __init__(self, url: str, place: Path) -> None:
+    def __init__(self, starter: socket.socket, url: str, place: Path) -> None:
+        self._starter = starter
         self._url = url
         self._place = place
         self._crews: list[Crew] = []
@@ -109,7 +117,7 @@ class Fleet:
             "sabotage": "",
             "stop": str(self._place / f"{name}.stop"),
         }
-        crew = Crew(defaults | job)
+        crew = Crew(self._starter, defaults | job)
         self._crews.append(crew)
         return crew
 

@@ -1,4 +1,4 @@
-"""`kill -9` at random instants of FileStore writes: 50, and 500 with `-m storm`; see killing.py."""
+"""`kill -9` at random instants of FileStore writes: 20, and with `-m storm` 300; see killing.py."""
 
 import json
 import os
@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [
-    pytest.mark.storm,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 PROGRAM = Path(__file__).with_name("killing.py")
 
 
@@ -24,17 +21,18 @@ def kill(place: Path, times: int, *how: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("times", [50, pytest.param(500, marks=pytest.mark.storm)])
+@pytest.mark.parametrize("times", [20, pytest.param(300, marks=pytest.mark.storm)])
 def test_writers_killed_at_random_leave_a_whole_token(tmp_path: Path, times: int) -> None:
     found = kill(tmp_path / "tokens", times)
     assert found["whole"] == times
     assert found["damaged"] == 0
-    assert found["inside"] > times / 2, "too few kills landed inside a write"
-    if times == 500:
+    assert found["inside"] > times / 4, "too few kills landed inside a write"
+    if times == 300:
         assert found["drafts"], "no kill landed between the temporary file and the replacement"
-    assert found["slowest"] < 1, "a lock outlived its holder"
+    assert found["locked"] == 0, "a lock outlived its holder"
     assert found["files"] <= 4
 
 
+@pytest.mark.storm
 def test_control_writing_in_place_leaves_half_a_token(tmp_path: Path) -> None:
     assert kill(tmp_path / "tokens", 100, "careless")["whole"] < 100

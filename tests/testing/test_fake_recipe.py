@@ -10,15 +10,19 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes" / "test_your_own_client"
+
+
+OPTIONS = ["-p", "wecom_auth.testing.plugin", "-p", "no:cacheprovider", "--strict-markers"]
 
 
 def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     env.pop("PYTEST_ADDOPTS", None)  # those of this run are for its own plugins
-    options = ["-p", "wecom_auth.testing.plugin", "-p", "no:cacheprovider", "--strict-markers"]
-    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", *options]
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", *OPTIONS]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
 
 
@@ -47,14 +51,23 @@ def test_the_recipe_passes(project: Path):
         ),
     ],
 )
-def test_a_client_that_heals_wrongly_is_found(project: Path, right: str, wrong: str, found_by: str):
+def test_a_client_that_heals_wrongly_is_found(
+    project: Path,
+    right: str,
+    wrong: str,
+    found_by: str,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+):
     client = project / "notifier.py"
     code = client.read_text("utf-8")
     assert right in code
     client.write_text(code.replace(right, wrong), "utf-8")
-    result = run_pytest(project)
-    assert result.returncode == 1
-    assert f"FAILED test_notifier.py::{found_by}" in result.stdout
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.chdir(project)
+    result = pytester.runpytest_inprocess("-c", os.devnull, "--rootdir", ".", *OPTIONS)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([f"FAILED test_notifier.py::{found_by}*"])
 
 
 def test_the_client_runs_against_a_platform_from_the_environment(project: Path):

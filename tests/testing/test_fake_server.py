@@ -32,10 +32,10 @@ def open_files() -> int:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files through /proc")
-def test_200_times_started_and_stopped_leave_no_thread_and_no_socket():
+def test_many_times_started_and_stopped_leave_no_thread_and_no_socket():
     with requests.Session():
         files, threads = open_files(), threading.active_count()
-        for _ in range(200):
+        for _ in range(40):
             with FakeWeCom().serve() as url, requests.Session() as session:
                 assert session.get(f"{url}/cgi-bin/x", timeout=20).json()["errcode"] == 41001
         assert threading.active_count() == threads
@@ -53,19 +53,19 @@ def test_a_client_that_stays_connected_does_not_keep_a_thread(fake: FakeWeCom):
             session.get(f"{url}/cgi-bin/x", timeout=20)
 
 
-def test_64_parallel_keep_alive_clients_are_served(fake: FakeWeCom):
-    token, together = fake.issue("c", "s"), threading.Barrier(64)
+def test_parallel_keep_alive_clients_are_served(fake: FakeWeCom):
+    token, together = fake.issue("c", "s"), threading.Barrier(16)
 
     def client(number: int) -> set[int]:
         with requests.Session() as session:
             together.wait(20)
             url = f"{base}/cgi-bin/message/send?access_token={token}"
-            answers = [session.post(url, json=text(str(number)), timeout=20) for _ in range(10)]
+            answers = [session.post(url, json=text(str(number)), timeout=20) for _ in range(5)]
             return {answer.json()["errcode"] for answer in answers}
 
-    with fake.serve() as base, ThreadPoolExecutor(64) as pool:
-        assert set().union(*pool.map(client, range(64))) == {0}
-    fake.assert_delivered("text", times=640)
+    with fake.serve() as base, ThreadPoolExecutor(16) as pool:
+        assert set().union(*pool.map(client, range(16))) == {0}
+    fake.assert_delivered("text", times=16 * 5)
 
 
 def test_a_connection_is_kept(over_http: Wecom):

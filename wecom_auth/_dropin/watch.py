@@ -18,6 +18,9 @@ class Watch:
         loaded: called with each of them.
     """
 
+    is_watch = True
+    """By which one knows another: in a run this file is loaded twice, and so is the class."""
+
     def __init__(self, names: Iterable[str], loaded: Callable[[ModuleType], object]) -> None:
         self._names = set(names)
         self._loaded = loaded
@@ -40,7 +43,8 @@ class Watch:
             return None
         for finder in list(sys.meta_path):
             # An old one has find_module only; Python passes it by as well. So may another watch.
-            find = None if isinstance(finder, type(self)) else getattr(finder, "find_spec", None)
+            is_watch = getattr(finder, "is_watch", False)
+            find = None if is_watch else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find(name, path, target) if find else None
             if spec is not None and spec.loader is not None:
                 spec.loader = _Loader(self, spec.loader)  # type: ignore[assignment]
