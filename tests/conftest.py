@@ -33,6 +33,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let the collector see it again: hypothesis asks it for the referrers of what it is given."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _forget_everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("WECOM_STORE", raising=False)

@@ -15,6 +15,7 @@ from wecom_auth._http.scope import (
     PLATFORM,
     mounts,
     parse_base_url,
+    path_below,
 )
 
 GATEWAY = "https://h.example/wecom"
@@ -246,3 +247,9 @@ def test_control_the_old_pattern_takes_the_square_of_it():
         old.search("%20" + "?" * size)
         times.append(time.thread_time() - began)
     assert times[1] > 8 * times[0]
+
+
+@pytest.mark.parametrize("piece", ["/../", "/%2e%2e/", "%2f..%2f", "%5c..%5c", "\\..\\"])
+def test_a_path_that_climbs_is_nobodys(piece: str):
+    assert path_below(f"{GATEWAY}/a{piece}other", GATEWAY) is None
+    assert path_below(f"{GATEWAY}/a/other", GATEWAY) == "a/other"

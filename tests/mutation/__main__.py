@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {
     "_call": ("tests/call", "tests/clients/test_decorator.py", "tests/source/test_events.py"),
     "_source": ("tests/source", "tests/credential"),
-    "_http": ("tests/http", "tests/clients/test_answers.py", "tests/clients/test_redirects.py"),
+    "_http": ("tests/http", "tests/test_errors.py", "tests/clients/test_redirects.py"),
     "_credential": ("tests/credential",),
     "_clients": ("tests/clients",),
     "stores": ("tests/stores",),
