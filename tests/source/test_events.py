@@ -166,9 +166,10 @@ def test_a_hook_that_is_slow_slows_no_call_and_misses_are_counted(fake: FakeWeCo
         while not told or len(told) < BOUND:
             time.sleep(0.001)
         process.emit("resent", "app")
-        (event,) = last.until("resent")[-1:]
-        assert 490 <= event.missed <= 500
+        last.until("resent")
         last.end()
+        # The next event that is queued says how many were missed; that may be one of the first.
+        assert 490 <= sum(event.missed for event in told) <= 500
     finally:
         end()
 

@@ -39,9 +39,11 @@ from wecom_auth._source.budget import Budget
 from wecom_auth._source.state import State
 from wecom_auth.errors import WeComError
 
-LIFE, HARD = 7200.0, 7140.0
-EARLIEST_SOFT, LATEST_SOFT = 0.70 * LIFE, 0.80 * LIFE
+LIFE, HARD, REPEATED = 7200.0, 7140.0, 7199.0
+"""A life, and where a token ends: one that the platform repeats serves until almost its end."""
 
+EARLIEST_SOFT, LATEST_SOFT = 0.70 * LIFE, 0.80 * LIFE
+JUST_ENDED = 5.0
 
 TIMES = [3, 30, 57, 63, 123, 999, 5100, 5799, 6999, 7137, 7143]
 """Multiples of 3, so that no token is met in the last second of its life, in which one waits."""
@@ -179,10 +181,23 @@ class Model:
             self.live = f"token-{self.serial}"
         if self._charged:
             self.spent, self.spent_at = self._spent_now + 1, self.clock.now
-        if self.sight and self.sight.value == self.live and not self._ended(self.sight):
-            return Held(self.live, self.sight.born, LIFE - 1)  # it serves until almost its end
-        self.sight = Held(self.live, self.clock.now)
+        if self.sight and self.sight.value == self.live:
+            age = self.clock.now - self.sight.born
+            if age < LIFE:
+                late = age >= EARLIEST_SOFT
+                return Held(self.live, self.sight.born, self._hard(self.live, late))
+            if age < LIFE + JUST_ENDED:
+                self.asked += 2  # the platform may not have come to its end yet
+        self.sight = Held(self.live, self.clock.now, self._hard(self.live))
         return self.sight
+
+    def _hard(self, value: str, late: bool = False) -> float:
+        """A platform that has repeated a token late in its life does so with the next ones."""
+        last = self.spare
+        learned = last is not None and last.hard == REPEATED
+        if learned and last is not None:
+            late |= value == last.value or last.value in self.rejected or self._ended(last)
+        return REPEATED if late else HARD
 
     def _ended(self, token: Held) -> bool:
         return self.clock.now - token.born >= LIFE
@@ -230,6 +245,7 @@ class Machine(RuleBasedStateMachine):
         self.jobs: list[Callable[[], object]] = []
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: None))
+        self.patch.setattr(process, "nap", lambda seconds: None)
         self.patch.setattr(process, "start_thread", self._later)
 
     def teardown(self) -> None:
@@ -271,6 +287,8 @@ class Machine(RuleBasedStateMachine):
         self._agree(self.model.get(), self._outcome(self.source.get))
         if held is None or age < EARLIEST_SOFT or age >= held.hard:
             assert not self.jobs, "a refresh behind without need"
+        elif held.hard == REPEATED:
+            assert not self.jobs, "a refresh behind where none brings another token"
         elif age >= LATEST_SOFT and not put_off:
             assert self.jobs, "no refresh behind"
 
