@@ -45,6 +45,8 @@ class Noted:
 @pytest.fixture
 def noted() -> Iterator[Noted]:
     made = Noted()
+    process.emit("begun", "")
+    made.until("begun")  # what an earlier test has left in the queue comes before
     yield made
     made.end()
 
