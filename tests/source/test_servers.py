@@ -137,7 +137,6 @@ def test_gunicorn_loses_nothing(wecom_server: Server, tmp_path: Path, options: s
 @pytest.mark.parametrize(
     ("pool", "jobs"),
     [
-        ("prefork", 4),
         pytest.param("prefork", 40, marks=pytest.mark.storm),
         pytest.param("gevent", 40, marks=pytest.mark.storm),
     ],
