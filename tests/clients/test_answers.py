@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import zlib
 from typing import Any
 
 import pytest
@@ -402,4 +403,6 @@ def test_a_bomb_is_not_unpacked() -> None:
     assert raise_for_errcode(response) is response
     assert peeking.decode(bomb[:BODY_LIMIT], "gzip") is None
     assert peeking.decode(b"not gzip", "gzip") is None
+    assert peeking.decode(b"not deflate", "deflate") is None
+    assert peeking.decode(zlib.compress(b"plain"), "deflate") == b"plain"
     assert peeking.decode(b"plain", None) == b"plain"

@@ -18,6 +18,7 @@ from wecom_auth import attach
 from wecom_auth._clients.urllib import peek
 from wecom_auth._clients.urllib.wire import is_outgoing
 from wecom_auth._clients.urllib.wire import with_token as at_url
+from wecom_auth.urllib import WeComHandler
 
 CODES = frozenset({40014})
 
@@ -188,3 +189,14 @@ def test_chunks_over_a_real_connection_are_given_back() -> None:
     text = CHUNKED + b'12\r\n{"errcode": 40058}\r\n0\r\nX-Trailer: 1\r\n\r\n'
     with raw_server(text) as url, opener(with_token(url)).open(f"{url}/{GET}", timeout=20) as said:
         assert said.read() == b'{"errcode": 40058}'
+
+
+def test_two_handlers_of_one_app_send_a_call_once() -> None:
+    with platform() as (fake, app):
+        client = build_opener(ProxyHandler({}), WeComHandler(app), WeComHandler(app))
+        url = f"{app.base_url}/cgi-bin/user/get?userid=a"
+        for _ in range(2):
+            with client.open(url, timeout=10) as answer:
+                assert b'"errcode": 0' in answer.read()
+            fake.revoke()
+        assert fake.gettoken_calls == 2

@@ -108,6 +108,12 @@ def test_a_call_that_names_another_kinds_parameter_is_left_alone():
     assert suite.parameter_for(f"{HOST}/service/get_auth_info?access_token=x") is None
 
 
+def test_only_a_stale_ticket_is_explained_by_its_age():
+    suite = SuiteCredential("s", "secret", lambda: "t")
+    assert suite.explain(40083) == ""
+    assert "the suite_ticket of s is stale" in suite.explain(40085)
+
+
 def test_one_client_carries_a_suite_a_provider_and_a_corp(day: Day):
     day.fake.provider("wwprovider", "provider-secret")
     corp = day.corp()

@@ -382,6 +382,35 @@ def test_a_stub_of_a_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
         assert httpx.HTTPTransport.handle_request.__code__.co_filename.endswith("httpx.py")
 
 
+@pytest.mark.parametrize(
+    ("client", "call"),
+    [
+        ("requests", "requests.RequestsCall"),
+        ("httpx", "httpx.SyncCall"),
+        ("httpx async", "httpx.AsyncCall"),
+        ("aiohttp", "aiohttp.AiohttpCall"),
+        ("urllib", "urllib.UrllibCall"),
+    ],
+)
+def test_a_mistake_in_a_look_leaves_the_answer_as_it_is(
+    client: str,
+    call: str,
+    url: str,
+    fake: FakeWeCom,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    with install():
+        token = gettoken(client, url)
+        monkeypatch.setattr(f"wecom_auth._dropin.{call}.errcode", fails)
+        assert send(client, url, token) == 0
+    assert "in fails" in caplog.text
+    assert len(fake.messages) == 1
+
+
 @pytest.mark.parametrize("client", ["httpx", "aiohttp", "urllib", "httpx async"])
 def test_a_mistake_of_ours_lets_the_call_go_its_own_way(
     client: str,

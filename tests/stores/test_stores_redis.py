@@ -206,7 +206,7 @@ def test_a_server_that_hangs_costs_a_bounded_time(redis_server: RedisServer) -> 
         began = time.monotonic()
         with pytest.raises(StoreError, match="Timeout"):
             store.load("key")
-        assert time.monotonic() - began < redisclient.SOCKET_TIMEOUT + 0.7
+        assert time.monotonic() - began < 2 * redisclient.SOCKET_TIMEOUT + 1
     redis_server.resume()
     assert known.load("key") is None
 

@@ -138,10 +138,10 @@ def _prepare_by(session: Any, request: requests.Request) -> requests.PreparedReq
 
 def native(request: requests.Request, of: Any) -> Any:
     """Return the request as one of the library, requests or niquests, that this object is of."""
-    if "niquests" not in {each.__module__.partition(".")[0] for each in type(of).__mro__}:
-        return request
-    own = import_module("niquests").Request  # pragma: no cover (.ci/run niquests)
-    return own(request.method, request.url, headers=request.headers, data=request.data)
+    if "niquests" in {each.__module__.partition(".")[0] for each in type(of).__mro__}:
+        own = import_module("niquests").Request  # pragma: no cover (.ci/run niquests)
+        request = own(request.method, request.url, headers=request.headers, data=request.data)
+    return request
 
 
 def sender_of(adapter: Any) -> Any:
