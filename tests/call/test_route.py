@@ -164,3 +164,10 @@ def test_what_the_function_raises_reaches_the_caller():
 
     with pytest.raises(LookupError, match="no such tenant"):
         find(Chosen(choose), url("user/get"))
+
+
+def test_a_gateway_over_plain_http_is_for_its_credentials_to_allow():
+    gateway = "http://gateway.example"
+    chosen = AppCredential("ww01", "secret", base_url=gateway, allow_http=True)
+    route = Chosen(lambda request: chosen, gateway)
+    assert find(route, url("user/get", gateway)) is not None
