@@ -46,9 +46,9 @@ def _forget_everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     process.events.clear()
 
 
-@pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the tries of an exchange no time passes: for tests of what the last one says."""
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the tries of an exchange no time passes; what a test claims is what they say."""
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 

@@ -34,8 +34,6 @@ from wecom_auth.errors import (
     help_url,
 )
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 KINDS = [
     WeComError,
     APIError,

@@ -168,7 +168,6 @@ def test_a_call_without_an_answer_leaks_nothing(
     assert world.hunt.leaks() == []
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("trouble", UNASKED, ids=names)
 @pytest.mark.parametrize("way", [*HIDING, *SHOWING, *DECORATED, by_source], ids=names)
 def test_a_gettoken_that_fails_leaks_nothing(

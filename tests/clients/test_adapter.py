@@ -43,8 +43,6 @@ from wecom_auth._clients.requests import adapter, hide
 from wecom_auth._clients.requests.send import call_limit
 from wecom_auth.testing import FakeWeCom
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 
 def get(session: requests.Session, app: AppCredential, **options: Any) -> Any:
     options.setdefault("timeout", 20)

@@ -29,8 +29,6 @@ from wecom_auth.aiohttp import WeComMiddleware
 from wecom_auth.errors import TokenConnectionError, TokenTimeout, TokenUnavailable
 from wecom_auth.testing import FakeWeCom
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 TASKS, THREADS = 24, 8
 
 PATIENT = ClientTimeout(total=20)

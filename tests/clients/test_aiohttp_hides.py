@@ -21,8 +21,6 @@ from wecom_auth._clients.aiohttp import wire
 from wecom_auth.testing import FakeWeCom
 from wecom_auth.testing import Request as Arrived
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 SECRET = "CANARY/sec+ret=0123456789abcdefghijklmnop"
 GET = "cgi-bin/get_api_domain_ip"
 MOMENTS = [name for name in dir(TraceConfig) if name.startswith("on_")]

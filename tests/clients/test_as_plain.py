@@ -23,8 +23,6 @@ from wecom_auth import (
 )
 from wecom_auth.testing import FakeWeCom, Request
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 REJECTED = b'{"errcode":42001,"errmsg":"expired"}'
 
 

@@ -52,8 +52,6 @@ from wecom_auth._call.arguments import positions
 from wecom_auth._clients import decorator
 from wecom_auth._clients.outcomes import errcode_of
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 CODES = frozenset({40014, 42001})
 DEAD = {"errcode": 42001, "errmsg": "expired"}
 

@@ -16,8 +16,6 @@ from ways import CORP, SECRET, Client, all_ways, platform
 from wecom_auth import AppCredential, TokenSource, WeComAdapter, WeComAuth, attach
 from wecom_auth.testing import FakeWeCom, reset
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 Allows = Callable[[BaseHTTPRequestHandler], object]
 
 

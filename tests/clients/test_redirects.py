@@ -17,8 +17,6 @@ from wecom_auth import WeComAuth, attach
 from wecom_auth._clients.requests import auth, hide
 from wecom_auth.testing import FakeWeCom, Request
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 
 class Elsewhere:
     """Another host: it notes what it is sent, and says what a thief would like to hear."""

@@ -26,8 +26,6 @@ from wecom_auth import (
 )
 from wecom_auth._credential.exchange import unreached
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 Call = Callable[[AppCredential, str, float], None]
 
 

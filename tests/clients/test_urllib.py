@@ -27,8 +27,6 @@ from wecom_auth.errors import TokenConnectionError, TokenTimeout, TokenUnavailab
 from wecom_auth.testing import FakeWeCom
 from wecom_auth.urllib import WeComHandler
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 
 def opener(app: Any, *handlers: Any, **options: Any) -> OpenerDirector:
     return attach(build_opener(ProxyHandler({}), *handlers), app, **options)

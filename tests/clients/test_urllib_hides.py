@@ -20,8 +20,6 @@ from wecom_auth._clients.urllib import wire
 from wecom_auth.testing import FakeWeCom
 from wecom_auth.testing import Request as Arrived
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 SECRET = "CANARY/sec+ret=0123456789abcdefghijklmnop"
 GET = "cgi-bin/get_api_domain_ip"
 

@@ -29,8 +29,6 @@ from wecom_auth._source import source as source_module
 from wecom_auth.errors import TokenConnectionError
 from wecom_auth.testing import Server
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 
 @pytest.fixture
 def source(wecom_server: Server) -> TokenSource:

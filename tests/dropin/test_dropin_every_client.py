@@ -29,8 +29,6 @@ from wecom_auth._dropin import hooks
 from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom, Request
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 GETTOKEN = f"cgi-bin/gettoken?corpid={CORP}&corpsecret={SECRET}"
 
 

@@ -23,8 +23,6 @@ from wecom_auth._dropin import inline, suspicion
 from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 
 class Clock:
     """Time that a test moves, for the platform and the cache alike."""

@@ -25,8 +25,6 @@ from wecom_auth._dropin.ledger import Ledger, ledger
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request, reset
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 
 def app(client: Legacy, corpid: str = CORP, secret: str = SECRET) -> AppCredential:
     return AppCredential(corpid, secret, base_url=client.url)

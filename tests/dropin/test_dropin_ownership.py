@@ -15,8 +15,6 @@ from wecom_auth._dropin.owner import Owners
 from wecom_auth.stores import FileStore
 from wecom_auth.testing import FakeWeCom, Request, reset
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 B = ("ww0002", "secret-of-b")
 
 

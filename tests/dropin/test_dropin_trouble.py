@@ -112,7 +112,6 @@ def get(client: str, base: str, token: str, path: str = "user/get") -> Answer:
 # --- gettoken ---
 
 
-@pytest.mark.usefixtures("no_pauses")
 @every_client
 def test_a_busy_platform_is_asked_again(client: str, base: str, fake: FakeWeCom) -> None:
     fake.fail("busy", path="gettoken", times=1)
@@ -198,7 +197,6 @@ def test_an_error_page_in_place_of_a_token_is_urllibs_own_error(base: str, fake:
 # --- calls ---
 
 
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("fault", ["drop", "outage", 45009])
 @every_client
 def test_while_no_token_can_be_had_the_platforms_own_answer_goes_back(

@@ -207,6 +207,7 @@ def test_urls_that_requests_would_not_send(url: str, covered: bool) -> None:
         ("HTTPS://QYAPI.weixin.qq.com:443/cgi-bin/", PLATFORM),
         ("https://h/a//", "https://h/a"),
         ("https://h/a/cgi-bin", "https://h/a"),
+        ("https://h/a//cgi-bin//", "https://h/a"),
         ("http://localhost:8080", "http://localhost:8080"),
         ("http://wecom.localhost", "http://wecom.localhost"),
         ("http://127.1.2.3", "http://127.1.2.3"),

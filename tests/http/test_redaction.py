@@ -229,3 +229,22 @@ def test_a_token_that_is_not_printable_ascii_is_refused(odd: str) -> None:
     """The decorator puts it into somebody's f-string."""
     assert checks.token(odd) == ""
     assert checks.token(f" {'t-1'} \n") == "t-1"
+
+
+CORE = ["connection", "http11", "http2", "proxy", "socks"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "httpx", "httpx2"),
+        *(f"{library}.{part}" for library in ("httpcore", "httpcore2") for part in CORE),
+    ],
+)
+def test_every_logger_that_prints_urls_is_masked(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    mask_urllib3_logs()
+    logging.getLogger(name).warning("GET %s", "/cgi-bin/user/get?access_token=a-whole-token")
+    assert "access_token=***" in caplog.text
+    assert "a-whole-token" not in caplog.text

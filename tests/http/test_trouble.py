@@ -174,6 +174,14 @@ def test_what_the_sentence_may_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["name"] == "https_proxy"
     assert facts["value"] == "http://***@proxy.example:3128"
     assert (facts["host"], facts["code"]) == ("proxy.example:3128", 403)
+    for name in ("all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv("https_proxy", raising=False)
+        monkeypatch.setenv(name, "proxy.example:3128")
+        facts = network_facts(httpx.ProxyError("403 Forbidden"), url, 10)
+        assert (facts["name"], facts["host"]) == (name, "proxy.example:3128")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    assert network_facts(REFUSED, url, 10)["value"] == "http://proxy.example:3128"
     monkeypatch.setenv("NO_PROXY", "qyapi.weixin.qq.com")
     assert network_facts(REFUSED, url, 10)["value"] == ""
 

@@ -30,8 +30,6 @@ from wecom_auth import (
 from wecom_auth.httpx import AsyncWeComTransport, WeComAuth, WeComTransport
 from wecom_auth.testing import Server
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
 CANARY = "CANARY/sec+ret=0123456789abcdefghijklmnop"
 both = pytest.mark.parametrize("library", LIBRARIES)
 
