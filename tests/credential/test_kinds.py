@@ -322,6 +322,17 @@ def test_a_ticket_kept_elsewhere():
     assert made["agentid"] == 7
 
 
+def kept() -> str:
+    return "kept"
+
+
+def test_a_ticket_kept_elsewhere_is_pickled_with_its_base_url():
+    ticket = ExternalTicket(kept, "ww01", 7, base_url="https://gateway.example")
+    again = pickle.loads(pickle.dumps(ticket))
+    assert again == ticket
+    assert (again.base_url, again.corpid, again.agentid) == (ticket.base_url, "ww01", 7)
+
+
 def test_none_shows_or_pickles_more_than_it_must(day: Day):
     provider = ProviderCredential("wwprovider", "provider-secret-canary")
     corp = CorpCredential(day.suite, CORP_ID, "permanent-code-canary")

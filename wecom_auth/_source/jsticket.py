@@ -8,6 +8,7 @@ Source: WeCom developer documentation, "get_jsapi_ticket", "ticket/get", "JS-SDK
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha1
 from typing import Any
 
@@ -177,7 +178,8 @@ class ExternalTicket(ExternalToken, _Signing):
         object.__setattr__(self, "_store", None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ExternalTicket, (self._get, self.corpid, self.agentid)
+        make = partial(ExternalTicket, base_url=self.base_url)
+        return make, (self._get, self.corpid, self.agentid)
 
 
 def sign(ticket: str, nonce: str, timestamp: int, page_url: str) -> str:
