@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.error import URLError
 
@@ -26,7 +27,16 @@ from wecom_auth import (
 )
 from wecom_auth._credential.exchange import unreached
 
+# A client whose TLS fails leaves its socket to the collector, which comes in any later test.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 Call = Callable[[AppCredential, str, float], None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_socket_is_left_to_the_next_file() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 def by_requests(app: AppCredential, url: str, seconds: float) -> None:
@@ -92,8 +102,6 @@ def failure(client: str, url: str, seconds: float = 5.0) -> WeComError:
     return caught.value
 
 
-# The socket of a handshake that failed is left to the garbage collector by some of them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(("cause", "kind", "place"), PLACES.values(), ids=PLACES)
 def test_a_failure_of_the_network_names_its_cause(
