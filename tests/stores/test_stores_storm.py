@@ -30,7 +30,9 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
         (8, 3, {"timeout": 20}),
         pytest.param(24, 4, {"timeout": 20}, marks=pytest.mark.storm),
         # Many on two cores: all that is asked of them is slow.
-        pytest.param(MANY, MANY // 4, {"timeout": 30, "patience": 8}, marks=pytest.mark.storm),
+        pytest.param(
+            MANY, min(64, MANY // 4), {"timeout": 30, "patience": 8}, marks=pytest.mark.storm
+        ),
     ],
     indirect=["narrow"],
 )
