@@ -170,3 +170,9 @@ def head(length: int | None, *lines: str, status: str = "200 OK") -> bytes:
     promised = [] if length is None else [f"Content-Length: {length}"]
     fields = [f"HTTP/1.1 {status}", "Content-Type: application/json", *promised, *lines]
     return "\r\n".join([*fields, "Connection: close", "", ""]).encode()
+
+
+def chunked(*pieces: bytes, end: bytes = b"0\r\nX-Trailer: 1\r\n\r\n") -> bytes:
+    """An answer in these chunks, with a trailer unless it ends otherwise."""
+    start = head(None, "Transfer-Encoding: chunked")
+    return start + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + end

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from ways import CORP, SECRET, head
+from ways import CORP, SECRET, chunked, head
 
 from wecom_auth import AppCredential, TokenSource
 from wecom_auth._credential.exchange import Grant
@@ -26,11 +26,6 @@ def with_token(url: str) -> TokenSource:
     grant = Grant("T0KEN-" + "x" * 40, 7200)
     memory.save(source._state.key, issue(grant, memory.monotonic(), memory.wall()))
     return source
-
-
-def chunked(*pieces: bytes, end: bytes = b"0\r\nX-Trailer: 1\r\n\r\n") -> bytes:
-    start = head(None, "Transfer-Encoding: chunked")
-    return start + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + end
 
 
 ANSWERS = {

@@ -2,8 +2,20 @@ from collections.abc import Iterator
 
 import pytest
 from legacy import Legacy, close_files
+from timing import Clock
 
+from wecom_auth import MemoryStore
 from wecom_auth.testing import FakeWeCom
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> MemoryStore:
+    return MemoryStore(monotonic=clock, wall=clock)
 
 
 @pytest.fixture

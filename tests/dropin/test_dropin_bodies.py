@@ -21,7 +21,7 @@ import pytest
 import requests
 import trio
 from legacy import CORP, SECRET, message
-from ways import head, raw_server
+from ways import chunked, head, raw_server
 
 from wecom_auth import AppCredential, install
 from wecom_auth.testing import FakeWeCom
@@ -29,11 +29,6 @@ from wecom_auth.testing import FakeWeCom
 SHORT = b'{"errcode": 0, "n": 42001}'
 LONG = json.dumps({"errcode": 42001, "list": ["x" * 100] * 200}).encode()
 ZIPPED = gzip.compress(SHORT)
-
-
-def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
-    sent = (b"%x\r\n%s\r\n" % (len(each), each) for each in pieces)
-    return head(None, "Transfer-Encoding: chunked") + b"".join(sent) + end
 
 
 ANSWERS = {

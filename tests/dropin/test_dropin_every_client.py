@@ -380,6 +380,10 @@ def test_a_stub_of_a_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
         assert httpx.HTTPTransport.handle_request.__code__.co_filename.endswith("httpx.py")
 
 
+def fails(*_: Any) -> Any:
+    raise RuntimeError("a bug")
+
+
 @pytest.mark.parametrize(
     ("client", "call"),
     [
@@ -398,9 +402,6 @@ def test_a_mistake_in_a_look_leaves_the_answer_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fails(*_: Any) -> Any:
-        raise RuntimeError("a bug")
-
     with install():
         token = gettoken(client, url)
         monkeypatch.setattr(f"wecom_auth._dropin.{call}.errcode", fails)
@@ -417,9 +418,6 @@ def test_a_mistake_of_ours_lets_the_call_go_its_own_way(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fails(*_: Any) -> Any:
-        raise RuntimeError("a bug")
-
     monkeypatch.setattr("wecom_auth._dropin.gettoken.credential_of", fails)
     monkeypatch.setattr("wecom_auth._dropin.owner.Owners.find", fails)
     with install():

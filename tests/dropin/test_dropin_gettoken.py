@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import requests
 from legacy import CORP, SECRET, Legacy
 from requests.adapters import HTTPAdapter
+from timing import Clock, until
 
 from wecom_auth import (
     AppCredential,
@@ -24,29 +24,9 @@ from wecom_auth._source import process
 from wecom_auth.testing import FakeWeCom
 
 
-class Clock:
-    """Time that a test moves, for the platform and the cache alike."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture
 def fake(clock: Clock) -> FakeWeCom:
     return FakeWeCom(clock=clock)
-
-
-@pytest.fixture
-def store(clock: Clock) -> MemoryStore:
-    return MemoryStore(monotonic=clock, wall=clock)
 
 
 # --- answers ---
@@ -388,7 +368,7 @@ def test_those_who_wait_share_the_failure(client: Legacy, fake: FakeWeCom) -> No
 
 
 def wait_for_waiters(source: inline.InlineSource, n: int) -> None:
-    wait_until(lambda: source.statistics.waits >= n)
+    until(lambda: source.statistics.waits >= n)
 
 
 def test_code_without_a_timeout_waits_as_long_as_it_takes(
@@ -401,21 +381,12 @@ def test_code_without_a_timeout_waits_as_long_as_it_takes(
         first = pool.submit(client.fetch)
         hold.wait_for(1)
         [flight] = process.held.flights
-        wait_until(lambda: flight.is_overdue)
+        until(lambda: flight.is_overdue)
         second = pool.submit(Legacy(client.url).fetch)  # waits no longer than that for another
         hold.wait_for(2)
         hold.release()
         assert first.result() == second.result()
     assert fake.gettoken_calls == 2
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(2000):
-        if condition():
-            return
-        waiting.wait(0.005)
-    raise AssertionError("it never came")
 
 
 def test_an_adapters_own_exception_comes_through(client: Legacy) -> None:

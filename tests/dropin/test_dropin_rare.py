@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Any
 from unittest import mock
 
@@ -16,6 +14,7 @@ import httpx
 import pytest
 import requests
 from legacy import CORP, SECRET, Legacy
+from timing import until
 
 from wecom_auth import AppCredential, CorpCredential, SuiteCredential, install
 from wecom_auth._dropin import suspicion
@@ -179,15 +178,6 @@ def test_where_the_loop_of_who_fetches_ends_the_others_fetch_for_themselves(
         hold.wait_for(2)
         hold.release()
         assert waiting[0].result() == fake.token(CORP, SECRET)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    pause = Event()
-    for _ in range(4000):
-        if condition():
-            return
-        pause.wait(0.005)
-    raise AssertionError("it never came")
 
 
 def test_an_exchange_on_a_loop_has_no_more_time_than_its_caller(client: Legacy) -> None:

@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Any
 from unittest import mock
 
@@ -20,6 +19,7 @@ import pytest
 import requests
 import trio
 from legacy import CORP, SECRET
+from timing import Clock, until
 
 from wecom_auth import AppCredential, MemoryStore, install
 from wecom_auth._dropin.inline import InlineSource
@@ -71,28 +71,9 @@ ASKS: dict[str, Callable[[str, float], Answer]] = {
 every_client = pytest.mark.parametrize("client", ASKS)
 
 
-class Clock:
-    """Time that a test moves, for the platform and the cache alike."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture
 def fake(clock: Clock) -> FakeWeCom:
     return FakeWeCom(clock=clock)
-
-
-@pytest.fixture
-def store(clock: Clock) -> MemoryStore:
-    return MemoryStore(monotonic=clock, wall=clock)
 
 
 @pytest.fixture
@@ -175,15 +156,6 @@ def waits(base: str, store: MemoryStore) -> Callable[[], int]:
     """How many callers have waited for an exchange."""
     source = InlineSource(AppCredential(CORP, SECRET, base_url=base[:-8]), store=store)
     return lambda: source.statistics.waits
-
-
-def until(condition: Callable[[], bool]) -> None:
-    waiting = Event()
-    for _ in range(4000):
-        if condition():
-            return
-        waiting.wait(0.005)
-    raise AssertionError("it never came")
 
 
 def test_an_error_page_in_place_of_a_token_is_urllibs_own_error(base: str, fake: FakeWeCom) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from timing import Clock
 
 from wecom_auth.stores import (
     Breaker,
@@ -69,16 +70,9 @@ class Flaky:
 ALL = ("load", "compare_and_set", "lock")
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture
