@@ -17,12 +17,12 @@ CREDENTIAL = frozenset(
 )
 """Wrong credential or no permission: a retry never helps."""
 
-TRANSIENT = frozenset({-1, 6000, 45033})
+TOO_MANY_AT_ONCE = 45033
+
+TRANSIENT = frozenset({-1, 6000, TOO_MANY_AT_ONCE})
 """The platform is busy: gettoken may be tried again, a data call is the caller's matter."""
 
 RATE_LIMITED = 45009
-
-TOO_MANY_AT_ONCE = 45033
 
 IP_NOT_TRUSTED = 60020
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._credential.credential import Credential
+from .._credential.credential import Credential, parameter_at
 from .._http.scope import PLATFORM, parse_base_url, path_below
 from .._log import warn_once
 from .._source.source import Store, TokenSource, as_source
@@ -104,16 +104,13 @@ class Chosen(Route):
 
 def warn_of_bypass(url: str, credential: Credential) -> None:
     """Log once that a call goes to the platform itself, past the credential's base URL."""
-    if credential.base_url != PLATFORM and _would_carry(url, credential):
+    if credential.base_url == PLATFORM:
+        return
+    if parameter_at(credential.kind, PLATFORM, url.partition("?")[0]) is not None:
         warn_once(
             f"a call goes to {PLATFORM}, but base_url is {credential.base_url}: it gets no token;"
             ' write its URL as f"{app.base_url}/cgi-bin/..."'
         )
-
-
-def _would_carry(url: str, credential: Credential) -> bool:
-    path = path_below(url.partition("?")[0].partition("#")[0], PLATFORM)
-    return path is not None and credential.kind.parameter_at(path) is not None
 
 
 def _overlap(one: Credential, other: Credential) -> bool:

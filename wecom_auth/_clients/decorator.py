@@ -167,9 +167,7 @@ class _OneCall:
         self._of, self._args, self._kwargs = of, args, kwargs
         self.source, retry = of.find(*args, **kwargs), of.retry
         self.stood = None if retry is None else positions(args, kwargs)
-        self.codes = frozenset() if retry is None else self.source.credential.rejections
-        if retry is not None and retry is not ONLY_TOKENS:
-            self.codes |= retry.codes
+        self.codes = frozenset() if retry is None else retry.beside(self.source.credential)
 
     def fill(self, token: Token) -> Arguments:
         """Return the arguments with this token among them."""

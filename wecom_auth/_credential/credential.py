@@ -99,7 +99,7 @@ class Credential(ABC):
         None where another host, another kind of token, or no token at all belongs there, and
         where the URL names another kind's parameter.
         """
-        name = _parameter(self.kind, self.base_url, url.partition("?")[0])
+        name = parameter_at(self.kind, self.base_url, url.partition("?")[0])
         if name is None or "access_token=" not in url:
             return name
         named = _ACCESS_TOKENS.findall(url)
@@ -129,6 +129,7 @@ class Credential(ABC):
 
 
 @lru_cache(maxsize=2048)  # the platform has some hundred paths, and a program uses a few of them
-def _parameter(kind: Kind, base_url: str, url: str) -> str | None:
+def parameter_at(kind: Kind, base_url: str, url: str) -> str | None:
+    """Return the parameter that carries a token of this kind to this URL without query, or None."""
     path = path_below(url.partition("#")[0], base_url)
     return None if path is None else kind.parameter_at(path)

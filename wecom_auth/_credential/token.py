@@ -75,6 +75,10 @@ class Token:
         """True if the platform repeats it until its end: no refresh brings another before."""
         return self.leeway <= 0
 
+    def adds_to(self, known: "Token") -> bool:
+        """Return whether it is another one, or says of the same that the platform repeats it."""
+        return self.value != known.value or (self.repeats and not known.repeats)
+
     def __repr__(self) -> str:
         return f"<Token {shorten(self.value)}>"
 

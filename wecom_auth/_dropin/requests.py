@@ -16,7 +16,7 @@ from .._clients.requests.auth import is_authorised
 from .._clients.requests.call import is_replayable, rewind
 from .._clients.requests.hide import at_url, hide_token
 from .._clients.requests.peek import peek
-from .._clients.requests.send import by_name, call_limit, native, send_clean, sender_of
+from .._clients.requests.send import by_name, call_limit, prepare_with, send_clean, sender_of
 from .._credential import exchange
 from .._credential.exchange import Answer, Send
 from .._http import query
@@ -83,7 +83,7 @@ class RequestsCall(Call):
         """Return a `Send` by the same adapter, proxies and certificates."""
         names = ("verify", "cert", "proxies")
         known = {name: self._options[name] for name in names if name in self._options}
-        prepare = partial(_prepare, learned, self._request)
+        prepare = partial(prepare_with, learned, self._request)
         return transport.by_adapter(sender_of(self._adapter), known, prepare)
 
     def make(self, headers: Mapping[str, str], body: bytes) -> requests.Response:
@@ -147,14 +147,6 @@ def _is_cared_for(inner: BaseAdapter, request: requests.PreparedRequest) -> bool
     if not isinstance(inner, WeComAdapter):
         return False
     return inner.route.match(request.url or "", request) is not None
-
-
-def _prepare(
-    headers: Mapping[str, str], call: requests.PreparedRequest, request: requests.Request
-) -> requests.PreparedRequest:
-    request.headers = {**headers, **request.headers}
-    prepared: requests.PreparedRequest = native(request, call).prepare()
-    return prepared
 
 
 def _body(response: requests.Response) -> bytes:

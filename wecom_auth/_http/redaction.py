@@ -49,6 +49,7 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with these secrets in it masked, plain and %-encoded."""
     for secret in filter(None, secrets):
         text = text.replace(secret, MASK).replace(quote(secret, safe=""), MASK)
     return text

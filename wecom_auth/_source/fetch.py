@@ -69,7 +69,7 @@ def _adopt(state: State, fingerprint: str) -> tuple[Seen, Token | None]:
     token = seen.token
     if token is not None and not token.is_over(now, wall) and not state.is_rejected(token.value):
         held = state.current()
-        if held is None or (token.is_fresh(now, wall) and _is_better(token, held)):
+        if held is None or (token.is_fresh(now, wall) and token.adds_to(held)):
             state.emit("adopted", seconds=token.until_end(now, wall))
             return seen, token
     if seen.failure is not None:
@@ -82,11 +82,6 @@ def _explained(state: State, failure: WeComError) -> WeComError:
     if more := state.credential.explain(failure.errcode):
         failure.args = (f"{failure} | {more}",)
     return failure
-
-
-def _is_better(token: Token, held: Token) -> bool:
-    """Return whether it is another one, or the same one with news: that the platform repeats it."""
-    return token.value != held.value or (token.repeats and not held.repeats)
 
 
 def _exchange(state: State, flight: Flight, send: Send, parent: Parent, seen: Seen) -> Token:

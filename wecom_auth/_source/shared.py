@@ -80,9 +80,8 @@ class Shared:
         same token is written again only to say that the platform repeats it; its life does not
         begin again.
         """
-        if self._store is None or (
-            self._value(seen.text) == token.value and not _is_news(seen, token)
-        ):
+        is_news = seen.token is not None and token.adds_to(seen.token)
+        if self._store is None or (self._value(seen.text) == token.value and not is_news):
             return
         record = to_record(token, now, wall, self._kind.field)
         life = token.until_end(now, wall)
@@ -135,10 +134,6 @@ class Shared:
             return None
         text = describe(self._kind.exchange, code, errmsg)
         return remembered(kind(text, errcode=code, errmsg=errmsg), left)
-
-
-def _is_news(seen: Seen, token: Token) -> bool:
-    return seen.token is not None and token.repeats and not seen.token.repeats
 
 
 def _parse(text: str) -> dict[str, Any]:

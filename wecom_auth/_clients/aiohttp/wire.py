@@ -53,8 +53,7 @@ class Wire:
     def _spent(self, url: str) -> str:
         """Return the URL with the token, once: the request has its own one back."""
         self._request.url = self._visible
-        joint = "&" if "?" in url else "?"
-        return f"{url}{joint}{self._parameter}={self._token.escaped}"
+        return query.append(url, self._parameter, self._token.escaped)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._visible, name)

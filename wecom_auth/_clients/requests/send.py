@@ -179,7 +179,14 @@ def _with_headers_of(
     call: requests.PreparedRequest, request: requests.Request
 ) -> requests.PreparedRequest:
     theirs = {name: call.headers[name] for name in call.headers if not OF_CALL.match(name)}
-    request.headers = {**theirs, **request.headers}
+    return prepare_with(theirs, call, request)
+
+
+def prepare_with(
+    headers: Mapping[str, Any], call: requests.PreparedRequest, request: requests.Request
+) -> requests.PreparedRequest:
+    """Prepare an exchange that has these headers beside its own, in the library of the call."""
+    request.headers = {**headers, **request.headers}
     prepared: requests.PreparedRequest = native(request, call).prepare()
     return prepared
 
